@@ -1,0 +1,49 @@
+"""Where the flatbuffer in a file ends; what lies behind it belongs to nobody that an offset points at."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from tflite_surgeon.flatbuffer import schema
+from tflite_surgeon.flatbuffer.reader import Reader
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+
+_U32 = Struct("<I").unpack_from
+
+
+def end_of(root: Table, reader: Reader) -> int:
+    """The byte behind the last one that a table, vector or string of the file takes."""
+    end = 8
+    waiting = [root]
+    raw = reader.raw
+    while waiting:
+        table = waiting.pop()
+        at = table._offset
+        if at is None:
+            continue
+        layout = reader.layout(table.table, at)
+        end = max(end, at + layout.size)
+        for field in schema.fields(table.table):
+            place = layout.offsets[field.slot]
+            if not place or field.kind == "scalar":
+                continue
+            target = at + place + _U32(raw, at + place)[0]
+            value = getattr(table, field.attribute)
+            if field.kind in ("table", "union"):
+                if value is not None and not isinstance(value, OpaqueTable):
+                    waiting.append(value)
+                continue
+            (count,) = _U32(raw, target)
+            size = schema.size_of(field.format) if field.kind in ("numbers", "bytes", "data") else 4
+            if field.kind == "string":
+                size = 1
+                count += 1  # its terminating zero
+            end = max(end, target + 4 + count * size)
+            if field.kind == "tables":
+                waiting.extend(value or ())
+            elif field.kind == "strings":
+                for index in range(count):
+                    slot = target + 4 + 4 * index
+                    text = slot + _U32(raw, slot)[0]
+                    end = max(end, text + 5 + _U32(raw, text)[0])
+    return end

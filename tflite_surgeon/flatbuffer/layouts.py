@@ -1,0 +1,204 @@
+"""What one vtable says about one kind of table, compiled once into a decoder and a comparison.
+
+Tables of one kind share a few vtables, so the work of finding fields is done once for each: the scalars and offsets
+of a table are then read by a single `struct` call, and straight-line code moves them into the object's slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tflite_surgeon.flatbuffer import schema
+from tflite_surgeon.flatbuffer.schema import Field
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table, table_class
+
+if TYPE_CHECKING:
+    from tflite_surgeon.flatbuffer.reader import Reader
+
+
+class LayoutError(ValueError):
+    """The vtable contradicts the schema or itself."""
+
+
+class Layout(NamedTuple):
+    """One vtable, as it applies to one kind of table.
+
+    Attributes:
+        size: bytes of the table itself, without what it points to.
+        offsets: byte offset in the table of each slot of the schema, 0 where absent.
+        unknown: slots newer than the schema that the table fills.
+        decode: (reader, position) -> the object.
+        same: (object, reader, position, references) -> whether the bytes there still say what the object says;
+            children only by where they lie.
+        tables: attributes that hold one child table.
+        lists: attributes that hold a list of child tables.
+    """
+
+    size: int
+    offsets: tuple[int, ...]
+    unknown: tuple[int, ...]
+    decode: Callable[[Reader, int], Table]
+    same: Callable[[Any, Reader, int, Any], bool]
+    tables: tuple[str, ...]
+    lists: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)  # Bounded: hostile files could otherwise fill the memory with layouts nobody meets again.
+def compile_layout(table: str, vtable: bytes) -> Layout:
+    """Compile a vtable (its bytes, the two sizes included).
+
+    Raises:
+        LayoutError: a field lies outside the table or over another one.
+    """
+    entries = Struct(f"<{len(vtable) // 2}H").unpack_from(vtable)
+    size, slots = entries[1], entries[2:]
+    fields = schema.fields(table)
+    slot_count = max((field.slot + 1 for field in fields), default=0)
+    offsets = (*slots[:slot_count], *(0,) * (slot_count - len(slots)))
+    stored = sorted(
+        (offsets[slot], character, slot)
+        for field in fields
+        for slot, character in _stored_slots(field)
+        if offsets[slot]
+    )
+    end = 4
+    pattern = "<4x"
+    variables: dict[int, str] = {}
+    for offset, character, slot in stored:
+        if offset < end:
+            raise LayoutError(f"the field in slot {slot} of the {table} lies over the one before it")
+        pattern += f"{offset - end}x{character}"
+        end = offset + schema.size_of(character)
+        variables[slot] = f"v{slot}"
+    if end > size or size < 4:
+        raise LayoutError(f"a {table} of {size} bytes has fields up to byte {end}")
+    unpack = Struct(pattern).unpack_from
+    source = _Source(table, fields, offsets, list(variables.values()), unpack)
+    return Layout(
+        size,
+        offsets,
+        tuple(slot for slot in range(slot_count, len(slots)) if slots[slot]),
+        source.decoder(),
+        source.comparison(),
+        tuple(f.attribute for f in fields if f.kind in ("table", "union")),
+        tuple(f.attribute for f in fields if f.kind == "tables"),
+    )
+
+
+def _stored_slots(field: Field) -> list[tuple[int, str]]:
+    """(slot, struct format) of what a field keeps inside its table; offsets are unsigned 32-bit."""
+    if field.kind == "scalar":
+        return [(field.slot, field.format)]
+    if field.kind == "union":
+        return [(field.slot - 1, "B"), (field.slot, "I")]
+    return [(field.slot, "I")]
+
+
+class _Source:
+    """Writes the Python source of a layout's two functions."""
+
+    def __init__(
+        self, table: str, fields: tuple[Field, ...], offsets: tuple[int, ...], variables: list[str], unpack: Any
+    ) -> None:
+        self.table = table
+        self.fields = fields
+        self.offsets = offsets
+        self.unpacking = f"    {', '.join(variables)}, = unpack(r.raw, p)" if variables else "    unpack(r.raw, p)"
+        cls = table_class(table)
+        self.names: dict[str, Any] = {"unpack": unpack, "new": cls.__new__, "cls": cls, "OpaqueTable": OpaqueTable}
+        self.present = sum(1 << slot for slot, offset in enumerate(offsets) if offset)
+
+    def decoder(self) -> Callable[[Reader, int], Table]:
+        lines = ["def decode(r, p):", self.unpacking, "    o = new(cls)", "    o._offset = p"]
+        lines.append(f"    o._present = {self.present}")
+        lines += [f"    o.{field.attribute} = {self.value(field)}" for field in self.fields]
+        lines += [f"    o.{name} = {value}" for name, value in table_class(self.table).extra]
+        lines.append("    return o")
+        decode: Callable[[Reader, int], Table] = self.function(lines)
+        return decode
+
+    def comparison(self) -> Callable[[Any, Reader, int, Any], bool]:
+        lines = ["def same(o, r, p, references):", self.unpacking]
+        tests = [self.test(field) for field in self.fields]
+        lines.append("    return (" + " and ".join(tests or ["True"]) + ")")
+        same: Callable[[Any, Reader, int, Any], bool] = self.function(lines)
+        return same
+
+    def function(self, lines: list[str]) -> Any:
+        namespace = dict(self.names)
+        exec(compile("\n".join(lines), f"<layout of {self.table}>", "exec"), namespace)  # own text, no outside input
+        return namespace[lines[0][4 : lines[0].index("(")]]
+
+    def target(self, field: Field) -> str:
+        """The position that an offset field points to."""
+        return f"p + {self.offsets[field.slot]} + v{field.slot}"
+
+    def value(self, field: Field) -> str:
+        """The expression that reads a field."""
+        kind, name = field.kind, field.name
+        if kind == "union":
+            return self.union_value(field)
+        if not self.offsets[field.slot]:
+            return self.default(field)
+        if kind == "scalar":
+            return self.scalar(field)
+        at = self.target(field)
+        if kind == "numbers":
+            if field.type in schema.ENUMS:
+                return f"[{self.enum(field)}(x, x) for x in r.numbers_{field.format}({at}, {name!r})]"
+            reader = {"?": "bool"}.get(field.format, field.format)
+            return f"r.numbers_{reader}({at}, {name!r})"
+        if kind in ("table", "tables"):
+            return f"r.{kind}({field.type!r}, {at}, {name!r})"
+        return f"r.{kind}({at}, {name!r})"
+
+    def union_value(self, field: Field) -> str:
+        tag = f"v{field.slot - 1}" if self.offsets[field.slot - 1] else "0"
+        if self.offsets[field.slot]:
+            return f"r.union({field.type!r}, {tag}, {self.target(field)}, {field.name!r})"
+        return "None" if tag == "0" else f"OpaqueTable({tag}, None) if {tag} else None"
+
+    def scalar(self, field: Field) -> str:
+        value = f"v{field.slot}"
+        return f"{self.enum(field)}({value}, {value})" if field.type in schema.ENUMS else value
+
+    def default(self, field: Field) -> str:
+        if field.kind != "scalar":
+            return "None"
+        name = f"default{field.slot}"
+        members = schema.enum_class(field.type)._value2member_map_ if field.type in schema.ENUMS else {}
+        self.names[name] = members.get(field.default, field.default)
+        return name
+
+    def enum(self, field: Field) -> str:
+        name = f"get_{field.type}"
+        self.names[name] = schema.enum_class(field.type)._value2member_map_.get
+        return name
+
+    def test(self, field: Field) -> str:
+        """The expression that is true where the object still says what the bytes say."""
+        attribute = f"o.{field.attribute}"
+        kind = field.kind
+        stored = self.offsets[field.slot]
+        if self.table == "Buffer" and kind == "data":
+            return "o.data is o._stored_data"  # By identity: weights are not read to find that they are the same.
+        if field.refers_to:
+            attribute = f"references[id(o), {field.attribute!r}]"
+        if kind == "union":
+            tag = f"v{field.slot - 1}" if self.offsets[field.slot - 1] else "0"
+            where = self.target(field) if stored else "None"
+            return f"r.same_union({field.type!r}, {attribute}, {tag}, {where})"
+        if not stored:
+            return f"{attribute} is None" if kind != "scalar" else f"{attribute} == {self.default(field)}"
+        if kind == "scalar":
+            return f"{attribute} == v{field.slot}"
+        if kind == "table":
+            return f"({attribute} is not None and {attribute}._offset == {self.target(field)})"
+        if kind == "tables":
+            return f"r.same_tables({attribute}, {self.target(field)})"
+        if kind == "data":
+            return f"({attribute} is not None and {attribute} == {self.value(field)})"
+        return f"{attribute} == {self.value(field)}"

@@ -1,0 +1,267 @@
+"""Bytes to tables, with every bound, count and tag checked.
+
+A model is untrusted input. What keeps time and memory proportional to the file: the schema is not recursive, so
+depth is bounded; tables and vectors cannot be fewer bytes than they are, so what is decoded is counted against a
+multiple of the file's size (a file that says more points at the same bytes again and again); data is viewed, never
+copied; and the number of distinct vtables is limited, because each costs a compilation.
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from collections.abc import Callable
+from struct import Struct
+from struct import error as StructError
+from typing import Any
+
+from tflite_surgeon.errors import DecodeError
+from tflite_surgeon.flatbuffer import schema
+from tflite_surgeon.flatbuffer.layouts import Layout, LayoutError, compile_layout
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+
+Raw = bytes | mmap.mmap
+
+# Distinct tables and vectors do not overlap, so honest files stay below one file size; twice allows for sharing.
+_BUDGET_PER_BYTE = 2
+_BUDGET_AT_LEAST = 1 << 16
+# Vectors up to this many bytes are not counted: their tables are, and hold a handful each.
+_SMALL = 64
+# Real models have below a hundred.
+MAX_LAYOUTS = 1024
+
+_u16x2 = Struct("<HH").unpack_from
+_u32 = Struct("<I").unpack_from
+_i32 = Struct("<i").unpack_from
+
+_NumberReader = Callable[["Reader", int, str], list[Any]]
+
+
+def _numbers(character: str) -> _NumberReader:
+    size = schema.size_of(character)
+    small = [Struct(f"<{count}{character}").unpack_from for count in range(_SMALL // size + 1)]
+    limit = len(small)
+
+    def read(self: Reader, at: int, name: str) -> list[Any]:
+        try:
+            (count,) = _u32(self.raw, at)
+            if count < limit:
+                return list(small[count](self.raw, at + 4))
+        except StructError:
+            raise self.beyond(at, name) from None
+        self.spend(count * size, at, name)
+        self.check_end(at + 4, count * size, name)
+        return list(Struct(f"<{count}{character}").unpack_from(self.raw, at + 4))
+
+    return read
+
+
+class Reader:
+    """Decodes the tables of one file.
+
+    Attributes:
+        raw: the file's bytes, in memory or mapped.
+        view: the same as a read-only view; data vectors are slices of it.
+        newer: (path, slots) of tables that fill slots newer than the schema; a few paths a kind of table.
+    """
+
+    def __init__(self, raw: Raw, view: memoryview) -> None:
+        self.raw = raw
+        self.view = view
+        self.size = len(raw)
+        self.budget = self.size * _BUDGET_PER_BYTE + _BUDGET_AT_LEAST
+        self.newer: list[tuple[str, tuple[int, ...]]] = []
+        self.layout_count = 0
+        self._layouts: dict[str, dict[int, Layout]] = {}
+
+    def root(self) -> Table:
+        """The Model table.
+
+        Raises:
+            DecodeError: some bytes cannot be decoded safely.
+        """
+        if self.size < 8:
+            raise DecodeError(f"the file has {self.size} bytes; the header alone takes 8", 0)
+        (at,) = _u32(self.raw, 0)
+        root = self.table(schema.ROOT, at, "model")
+        self.budget = sys.maxsize  # The file has been found proportionate; comparisons read it again.
+        return root
+
+    # Tables
+
+    def table(self, table: str, at: int, name: str) -> Table:
+        try:
+            layout = self.layout(table, at)
+            self.budget -= layout.size
+            if self.budget < 0:
+                raise self.overspent(at)
+            return layout.decode(self, at)
+        except StructError:
+            raise self.beyond(at, name) from None
+        except DecodeError as error:
+            raise error.inside(name) from None
+
+    def tables(self, table: str, at: int, name: str) -> list[Table]:
+        offsets = self.offsets(at, name)
+        known = self._layouts.setdefault(table, {}).get
+        raw = self.raw
+        result: list[Table] = []
+        append = result.append
+        position = at
+        try:
+            for offset in offsets:
+                position += 4
+                child = position + offset
+                layout = known(child - _i32(raw, child)[0]) or self.layout(table, child)
+                self.budget -= layout.size
+                if self.budget < 0:
+                    raise self.overspent(child)
+                append(layout.decode(self, child))
+        except StructError:
+            raise self.beyond(position, f"{name}[{len(result)}]") from None
+        except DecodeError as error:
+            raise error.inside(f"{name}[{len(result)}]") from None
+        return result
+
+    def offsets(self, at: int, name: str) -> tuple[int, ...]:
+        """The offsets that a vector of tables or strings holds, each relative to its own place."""
+        try:
+            (count,) = _u32(self.raw, at)
+        except StructError:
+            raise self.beyond(at, name) from None
+        self.spend(4 * count, at, name)
+        self.check_end(at + 4, 4 * count, name)
+        return Struct(f"<{count}I").unpack_from(self.raw, at + 4)
+
+    def layout(self, table: str, at: int) -> Layout:
+        """The layout of the table at a position, compiled on first sight of its vtable."""
+        vtable = at - _i32(self.raw, at)[0]
+        known = self._layouts.setdefault(table, {})
+        found = known.get(vtable)
+        if found is not None:
+            return found
+        if not 0 <= vtable <= self.size - 4:
+            raise DecodeError(f"the vtable would lie at byte {vtable} of {self.size}", at)
+        size, _ = _u16x2(self.raw, vtable)
+        if size < 4 or size % 2 or vtable + size > self.size:
+            raise DecodeError(f"a vtable of {size} bytes; expected an even number from 4 within the file", vtable)
+        self.layout_count += 1
+        if self.layout_count > MAX_LAYOUTS:
+            raise DecodeError(f"more than {MAX_LAYOUTS} distinct vtables; real models have below a hundred", vtable)
+        try:
+            found = compile_layout(table, bytes(self.raw[vtable : vtable + size]))
+        except LayoutError as error:
+            raise DecodeError(str(error), vtable) from None
+        if found.unknown:
+            self.newer.append((table, found.unknown))
+        known[vtable] = found
+        return found
+
+    def union(self, union: str, tag: int, at: int, name: str) -> Table | OpaqueTable:
+        member = _members(union).get(tag)
+        if member is None:
+            if at >= self.size:
+                raise self.beyond(at, name)
+            return OpaqueTable(tag, at)
+        return self.table(member, at, name)
+
+    # Vectors
+
+    numbers_b = _numbers("b")
+    numbers_B = _numbers("B")
+    numbers_bool = _numbers("?")
+    numbers_h = _numbers("h")
+    numbers_H = _numbers("H")
+    numbers_i = _numbers("i")
+    numbers_I = _numbers("I")
+    numbers_q = _numbers("q")
+    numbers_Q = _numbers("Q")
+    numbers_f = _numbers("f")
+    numbers_d = _numbers("d")
+
+    def string(self, at: int, name: str) -> str:
+        """UTF-8; bytes that are not survive as surrogates, as file names do in Python."""
+        return self.bytes(at, name).decode("utf-8", "surrogateescape")
+
+    def strings(self, at: int, name: str) -> list[str]:
+        return [
+            self.string(at + 4 + 4 * index + offset, f"{name}[{index}]")
+            for index, offset in enumerate(self.offsets(at, name))
+        ]
+
+    def bytes(self, at: int, name: str) -> bytes:
+        try:
+            (count,) = _u32(self.raw, at)
+        except StructError:
+            raise self.beyond(at, name) from None
+        if count > _SMALL:
+            self.spend(count, at, name)
+        end = at + 4 + count
+        if end > self.size:
+            self.check_end(at + 4, count, name)
+        return self.raw[at + 4 : end]
+
+    def data(self, at: int, name: str) -> memoryview:
+        try:
+            (count,) = _u32(self.raw, at)
+        except StructError:
+            raise self.beyond(at, name) from None
+        end = at + 4 + count
+        if end > self.size:
+            self.check_end(at + 4, count, name)
+        return self.view[at + 4 : end]
+
+    # Comparison with what is stored
+
+    def same_tables(self, tables: list[Table] | None, at: int) -> bool:
+        """Whether the list holds the very tables that lie in the vector at a position, in their order."""
+        if tables is None:
+            return False
+        (count,) = _u32(self.raw, at)
+        if count != len(tables):
+            return False
+        offsets = Struct(f"<{count}I").unpack_from(self.raw, at + 4)
+        position = at
+        for table, offset in zip(tables, offsets):
+            position += 4
+            if table._offset != position + offset:
+                return False
+        return True
+
+    def same_union(self, union: str, value: Table | OpaqueTable | None, tag: int, at: int | None) -> bool:
+        if value is None:
+            return tag == 0 and at is None
+        stored_tag = value.tag if isinstance(value, OpaqueTable) else schema.UNIONS[union].get(value.table)
+        return stored_tag == tag and value._offset == at
+
+    # Limits
+
+    def spend(self, count: int, at: int, name: str) -> None:
+        self.budget -= count
+        if self.budget < 0:
+            raise self.overspent(at).inside(name)
+
+    def check_end(self, start: int, count: int, name: str) -> None:
+        if start + count > self.size:
+            problem = f"{count} bytes from byte {start} would end at {start + count}; the file has {self.size}"
+            raise DecodeError(problem, start - 4, (name,))
+
+    def beyond(self, at: int, name: str) -> DecodeError:
+        return DecodeError(f"points outside the file, which has {self.size} bytes", at, (name,))
+
+    def overspent(self, at: int) -> DecodeError:
+        return DecodeError(
+            f"the file describes more than {_BUDGET_PER_BYTE} times its own {self.size} bytes: "
+            "it points at the same bytes again and again",
+            at,
+        )
+
+
+def _members(union: str) -> dict[int, str]:
+    found = _MEMBERS.get(union)
+    if found is None:
+        found = _MEMBERS[union] = {tag: table for table, tag in schema.UNIONS[union].items()}
+    return found
+
+
+_MEMBERS: dict[str, dict[int, str]] = {}

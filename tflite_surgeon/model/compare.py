@@ -1,0 +1,106 @@
+"""What differs between two models, field by field; objects are matched by their place in their lists."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from tflite_surgeon.flatbuffer import schema
+from tflite_surgeon.flatbuffer.tables import OpaqueTable
+from tflite_surgeon.model import convert
+from tflite_surgeon.model.objects import Model
+
+_CHUNK = 1 << 20
+
+# Where outside data lies is the file's business, not the model's.
+_LAYOUT_FIELDS = {
+    ("Buffer", "offset"),
+    ("Buffer", "size"),
+    ("Operator", "large_custom_options_offset"),
+    ("Operator", "large_custom_options_size"),
+}
+
+
+class Change(NamedTuple):
+    """A field that differs: its path, and both values (indices for references, None for absent)."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+def changes(before: Model, after: Model) -> Iterator[Change]:
+    """Each field in which two models differ; of lists of tables, what one has more than the other."""
+    if before.identifier != after.identifier:
+        yield Change("identifier", before.identifier, after.identifier)
+    yield from _tables(before, after, "", convert.indices(before), convert.indices(after))
+
+
+def _tables(
+    a: Any, b: Any, path: str, references_a: convert.References, references_b: convert.References
+) -> Iterator[Change]:
+    if type(a) is not type(b):
+        yield Change(path, a, b)
+        return
+    if isinstance(a, OpaqueTable):
+        if (a.tag, a.missing) != (b.tag, b.missing) or not a.missing:
+            yield Change(path, a, b)
+        return
+    for field in schema.fields(a.table):
+        name = field.attribute
+        where = f"{path}.{field.name}" if path else field.name
+        if field.refers_to:
+            x, y = references_a[id(a), name], references_b[id(b), name]
+        else:
+            x, y = getattr(a, name), getattr(b, name)
+        if x is y or (a.table, field.name) in _LAYOUT_FIELDS:
+            continue
+        if field.kind in ("table", "union"):
+            if x is None or y is None:
+                yield Change(where, x, y)
+            else:
+                yield from _tables(x, y, where, references_a, references_b)
+        elif field.kind == "tables":
+            if x is None or y is None:
+                yield Change(where, x, y)
+                continue
+            for index, (p, q) in enumerate(zip(x, y)):
+                yield from _tables(p, q, f"{where}[{index}]", references_a, references_b)
+            for index in range(len(x), len(y)):
+                yield Change(f"{where}[{index}]", None, y[index])
+            for index in range(len(y), len(x)):
+                yield Change(f"{where}[{index}]", x[index], None)
+        elif field.kind == "data":
+            if not _same_bytes(x, y):
+                yield Change(where, x, y)
+        elif x != y and not _same_numbers(_as_stored(field, x), _as_stored(field, y)):
+            yield Change(where, x, y)
+    if a.table == "Operator" and not _same_bytes(a.large_custom_options, b.large_custom_options):
+        yield Change(f"{path}.large_custom_options", a.large_custom_options, b.large_custom_options)
+
+
+def _same_bytes(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    if len(a) != len(b):
+        return False
+    # In pieces: views compare element by element, copies of a whole weight tensor would double the memory.
+    return all(bytes(a[i : i + _CHUNK]) == bytes(b[i : i + _CHUNK]) for i in range(0, len(a), _CHUNK))
+
+
+def _as_stored(field: schema.Field, value: Any) -> Any:
+    """Floats as their field can hold them: an edited model may have more digits than the file."""
+    if value is None or field.format != "f":
+        return value
+    if isinstance(value, list):
+        layout = struct.Struct(f"<{len(value)}f")
+        return list(layout.unpack(layout.pack(*value)))
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+def _same_numbers(a: Any, b: Any) -> bool:
+    """Equality in which NaN equals NaN."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same_numbers, a, b))
+    return bool(a == b or (a != a and b != b))

@@ -1,0 +1,201 @@
+"""Tables with indices to objects that refer to objects, and back: the only code that knows indices.
+
+Which fields hold indices, and into which list, is written in the schema (`refers_to`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tflite_surgeon.errors import EncodeError
+from tflite_surgeon.flatbuffer import schema
+from tflite_surgeon.flatbuffer.schema import Field
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.model.bulk import without_collecting
+from tflite_surgeon.model.objects import BadReference, Model, SubGraph
+
+# Index fields use the value -1 for "not given".
+_NOT_GIVEN = -1
+
+
+class _Objects(dict[int, Any]):
+    """The objects that indices stand for."""
+
+    def __init__(self, objects: list[Any] | None) -> None:
+        super().__init__(enumerate(objects or ()))
+        self[_NOT_GIVEN] = None
+
+    def __missing__(self, index: int) -> BadReference:
+        return BadReference(index)
+
+
+class _Indices(dict[int, int]):
+    """The index of each object of a list, by identity."""
+
+    def __init__(self, objects: list[Any] | None) -> None:
+        super().__init__((id(item), index) for index, item in enumerate(objects or ()))
+
+
+_Scope = dict[str, Any]
+
+
+def _reference_fields(table: str) -> tuple[Field, ...]:
+    return tuple(field for field in schema.fields(table) if field.refers_to)
+
+
+_REFERENCES = {name: _reference_fields(name) for name in schema.TABLES}
+
+
+def _global_lists(model: Model) -> dict[str, list[Any] | None]:
+    return {
+        "buffer": model.buffers,
+        "operator_code": model.operator_codes,
+        "subgraph": model.subgraphs,
+        "external_buffer_group": model.external_buffer_groups,
+    }
+
+
+def _scoped_tables(model: Model) -> Iterator[tuple[SubGraph | None, Table]]:
+    """Every table that holds references, with the subgraph that its tensors are counted in."""
+    yield None, model
+    for metadata in model.metadata or ():
+        yield None, metadata
+    for external in model.external_buffers or ():
+        yield None, external
+    for subgraph in model.subgraphs or ():
+        yield subgraph, subgraph
+        for tensor in subgraph.tensors or ():
+            yield subgraph, tensor
+            if tensor.quantization is not None and tensor.quantization.details is not None:
+                yield subgraph, tensor.quantization.details
+        for operator in subgraph.operators or ():
+            yield subgraph, operator
+            if _REFERENCES.get(_name(operator.builtin_options)):
+                yield subgraph, operator.builtin_options
+            if operator.builtin_options_2 is not None and _REFERENCES.get(_name(operator.builtin_options_2)):
+                yield subgraph, operator.builtin_options_2
+    for signature in model.signature_defs or ():
+        yield None, signature
+        inside = signature.subgraph if isinstance(signature.subgraph, SubGraph) else None
+        for entry in (*(signature.inputs or ()), *(signature.outputs or ())):
+            yield inside, entry
+
+
+def _name(table: Any) -> str:
+    return table.table if isinstance(table, Table) else ""
+
+
+def link(model: Model) -> None:
+    """Replace the indices of a model just decoded by what they stand for."""
+    shared: _Scope = {name: _Objects(objects) for name, objects in _global_lists(model).items()}
+    no_tensors = _Objects(None)
+    scopes: dict[int, _Scope] = {}
+    for subgraph, table in _scoped_tables(model):
+        scope = scopes.get(id(subgraph))
+        if scope is None:
+            tensors = no_tensors if subgraph is None else _Objects(subgraph.tensors)
+            scope = scopes[id(subgraph)] = {**shared, "tensor": tensors}
+        for field in _references(table):
+            value = getattr(table, field.attribute)
+            objects = scope[str(field.refers_to)]
+            if field.kind == "scalar":
+                setattr(table, field.attribute, objects[value])
+            elif value is not None:
+                setattr(table, field.attribute, list(map(objects.__getitem__, value)))
+
+
+def _references(table: Any) -> tuple[Field, ...]:
+    return () if isinstance(table, OpaqueTable) else _REFERENCES[table.table]
+
+
+References = dict[tuple[int, str], Any]
+
+
+@without_collecting()
+def indices(model: Model) -> References:
+    """The indices to store for each reference: (id of the table, attribute) -> index or list of indices.
+
+    Raises:
+        EncodeError: an object refers to something that is not in the model's lists.
+    """
+    shared: _Scope = {name: _Indices(objects) for name, objects in _global_lists(model).items()}
+    scopes: dict[int, _Scope] = {}
+    result: References = {}
+    for subgraph, table in _scoped_tables(model):
+        scope = scopes.get(id(subgraph))
+        if scope is None:
+            tensors = _Indices(subgraph.tensors if subgraph is not None else None)
+            scope = scopes[id(subgraph)] = {**shared, "tensor": tensors}
+        for field in _references(table):
+            value = getattr(table, field.attribute)
+            known = scope[str(field.refers_to)]
+            try:
+                if field.kind == "scalar":
+                    result[id(table), field.attribute] = known[id(value)]
+                else:
+                    result[id(table), field.attribute] = value and [known[id(item)] for item in value]
+            except KeyError:
+                result[id(table), field.attribute] = _rare_indices(table, field, value, known)
+    return result
+
+
+def _rare_indices(table: Table, field: Field, value: Any, known: _Indices) -> Any:
+    """Indices where some references are missing on purpose or point nowhere."""
+
+    def index(item: Any) -> int:
+        if item is None:
+            return _NOT_GIVEN
+        if isinstance(item, BadReference):
+            return item.index
+        found = known.get(id(item))
+        if found is None:
+            raise EncodeError(
+                f"{table.table}.{field.attribute} refers to {item!r}, which is not in the model's list of such "
+                f"{field.refers_to}s: add it there"
+            )
+        return found
+
+    return index(value) if field.kind == "scalar" else [index(item) for item in value]
+
+
+@without_collecting()
+def copy_model(model: Model) -> Model:
+    """A copy whose objects are its own; bytes, strings and numbers are shared."""
+    copies: dict[int, Any] = {}
+
+    def copy(table: Any) -> Any:
+        if not isinstance(table, Table):
+            return table
+        new: Any = type(table).__new__(type(table))
+        copies[id(table)] = new
+        for name, is_child in _copy_plan(type(table)):
+            value = getattr(table, name)
+            if value.__class__ is list:
+                setattr(new, name, [copy(item) for item in value] if is_child else value[:])
+            else:
+                setattr(new, name, copy(value) if is_child and value is not None else value)
+        return new
+
+    result: Model = copy(model)
+    for _, table in _scoped_tables(result):
+        for field in _references(table):
+            value = getattr(table, field.attribute)
+            if value.__class__ is list:
+                setattr(table, field.attribute, [copies.get(id(item), item) for item in value])
+            else:
+                setattr(table, field.attribute, copies.get(id(value), value))
+    return result
+
+
+_COPY_PLANS: dict[type[Table], tuple[tuple[str, bool], ...]] = {}
+
+
+def _copy_plan(cls: type[Table]) -> tuple[tuple[str, bool], ...]:
+    """(slot, whether its value is owned tables) of a class."""
+    plan = _COPY_PLANS.get(cls)
+    if plan is None:
+        owned = {f.attribute for f in schema.fields(cls.table) if f.kind in ("table", "tables", "union")}
+        names = (*schema.slots(cls.table), *(name for name, _ in cls.extra))
+        plan = _COPY_PLANS[cls] = tuple((name, name in owned) for name in names)
+    return plan

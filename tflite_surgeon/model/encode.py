@@ -1,0 +1,104 @@
+"""A model as the pieces of a file: the flatbuffer, the data behind it, and what was appended to it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+from tflite_surgeon.errors import EncodeError
+from tflite_surgeon.flatbuffer.extent import end_of
+from tflite_surgeon.flatbuffer.writer import Bytes, TooLarge, Writer
+from tflite_surgeon.model import archive, convert
+from tflite_surgeon.model.objects import Buffer, Model, Operator
+
+# Data behind the flatbuffer is aligned as data in it is.
+_ALIGNMENT = 16
+# Offset of data behind the flatbuffer until its place is known; runtimes take 0 and 1 for "none".
+_PLACEHOLDER = 1
+
+
+def encode(model: Model) -> list[Bytes]:
+    """The whole file anew, as consecutive pieces; weights are views, not copies.
+
+    Data lies where the model says (`Buffer.outside`); if the flatbuffer would pass 2 GB, all of it moves behind.
+
+    Raises:
+        EncodeError: the model cannot be written, or something the file holds would be lost.
+    """
+    _refuse_loss(model)
+    references = convert.indices(model)
+    buffers = model.buffers or []
+    try:
+        return _encode(model, references, [buffer for buffer in buffers if buffer.outside and buffer.data is not None])
+    except TooLarge:
+        return _encode(model, references, [buffer for buffer in buffers if buffer.data])
+
+
+def _encode(model: Model, references: convert.References, outside: list[Buffer]) -> list[Bytes]:
+    operators = [
+        operator
+        for subgraph in model.subgraphs or ()
+        for operator in subgraph.operators or ()
+        if operator.large_custom_options is not None
+    ]
+    values: dict[tuple[int, str], Any] = {}
+    behind: list[tuple[Buffer | Operator, Bytes, str, str]] = []
+    for buffer in outside:
+        assert buffer.data is not None
+        values[id(buffer), "data"] = None
+        behind.append((buffer, buffer.data, "offset", "size"))
+    for operator in operators:
+        assert operator.large_custom_options is not None
+        names = ("large_custom_options_offset", "large_custom_options_size")
+        behind.append((operator, operator.large_custom_options, *names))
+    for owner, data, offset_name, size_name in behind:
+        values[id(owner), offset_name] = _PLACEHOLDER
+        values[id(owner), size_name] = len(data)
+    moved_inside = {id(b) for b in model.buffers or () if b.data is not None} - {id(b) for b in outside}
+    for key in moved_inside:
+        values[key, "offset"] = values[key, "size"] = 0
+    writer = Writer(references, values)
+    pieces = writer.encode(model, model.identifier)
+    end = sum(map(len, pieces))
+    for owner, data, offset_name, _ in behind:
+        padding = -end % _ALIGNMENT
+        pieces += [b"\0" * padding, data]
+        struct.pack_into("<Q", writer.out, writer.scalar_positions[id(owner), offset_name], end + padding)
+        end += padding + len(data)
+    return [*pieces, *_appended(model, end)]
+
+
+def _appended(model: Model, start: int) -> Iterable[Bytes]:
+    """What lies behind the model in its file: a zip of associated files, or bytes that nothing points at."""
+    source = model.source
+    if source is None:
+        return
+    found = archive.find(source.raw)
+    behind_from = max(end_of(model, source.reader), _end_of_outside_data(model))
+    behind_to = found.start if found else len(source.raw)
+    rest = bytes(source.raw[behind_from:behind_to])
+    if rest.strip(b"\0"):
+        yield rest
+        start += len(rest)
+    if found:
+        yield archive.moved(source.raw, found, start)
+
+
+def _end_of_outside_data(model: Model) -> int:
+    ends = [buffer.offset + buffer.size for buffer in model.buffers or () if buffer.outside]
+    for subgraph in model.subgraphs or ():
+        for operator in subgraph.operators or ():
+            if operator.large_custom_options is not None:
+                ends.append(operator.large_custom_options_offset + operator.large_custom_options_size)
+    return max(ends, default=0)
+
+
+def _refuse_loss(model: Model) -> None:
+    newer = model.source.reader.newer if model.source is not None else []
+    if newer:
+        listed = "; ".join(f"{table} slots {', '.join(map(str, slots))}" for table, slots in newer)
+        raise EncodeError(
+            f"the file uses fields newer than this schema ({listed}): writing it anew would lose them. "
+            "Changes of equal size can still be spliced"
+        )

@@ -1,0 +1,138 @@
+"""A constant's bytes as numbers, and back."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tflite_surgeon.errors import SurgeonError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from tflite_surgeon.model.objects import Tensor
+
+# Element types by name; those without a numpy type of their own are given as their bits.
+_DTYPES = {
+    "FLOAT32": "<f4",
+    "FLOAT16": "<f2",
+    "INT32": "<i4",
+    "UINT8": "u1",
+    "INT64": "<i8",
+    "BOOL": "?",
+    "INT16": "<i2",
+    "COMPLEX64": "<c8",
+    "INT8": "i1",
+    "FLOAT64": "<f8",
+    "COMPLEX128": "<c16",
+    "UINT64": "<u8",
+    "UINT32": "<u4",
+    "UINT16": "<u2",
+    "BFLOAT16": "<u2",
+    "FLOAT8_E4M3FN": "u1",
+    "FLOAT8_E5M2": "u1",
+}
+# Packed integers: (bits, signed), the first element in the lowest bits of the first byte.
+_PACKED = {"INT4": (4, True), "UINT4": (4, False), "INT2": (2, True)}
+
+
+def byte_count(type_name: str, elements: int) -> int | None:
+    """Bytes that so many elements take in a buffer; None for types without a fixed size, such as STRING."""
+    if type_name in _PACKED:
+        return (elements * _PACKED[type_name][0] + 7) // 8
+    if type_name in _DTYPES:
+        return elements * np.dtype(_DTYPES[type_name]).itemsize
+    return None
+
+
+def unpack(tensor: Tensor) -> NDArray[Any]:
+    """The values of a constant, read-only, in its shape; packed integers as int8 or uint8.
+
+    Raises:
+        SurgeonError: not constant, sparse, of a type without fixed size, or bytes that do not fit shape and type.
+    """
+    data = tensor.data
+    type_name = tensor.type_name
+    if data is None:
+        raise SurgeonError(f"tensor {tensor.name!r} is not constant: it has no values in the file")
+    if tensor.sparsity is not None:
+        raise SurgeonError(f"tensor {tensor.name!r} is sparse: its buffer holds only the values that are not zero")
+    shape = tensor.shape or []
+    elements = prod(shape)
+    expected = byte_count(type_name, elements)
+    if expected is None:
+        raise SurgeonError(f"tensor {tensor.name!r} is of {type_name}, which has no fixed element size")
+    if len(data) != expected or min(shape, default=0) < 0:
+        raise SurgeonError(
+            f"tensor {tensor.name!r} of shape {shape} and {type_name} takes {expected} bytes, "
+            f"its buffer has {len(data)}"
+        )
+    if type_name in _PACKED:
+        array = _unpack_bits(np.frombuffer(data, np.uint8), elements, *_PACKED[type_name])
+    else:
+        array = np.frombuffer(data, np.dtype(_DTYPES[type_name]))
+    array = array.reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def pack(tensor: Tensor, values: ArrayLike) -> bytes:
+    """The bytes of values in the tensor's shape and type.
+
+    Raises:
+        SurgeonError: another shape, or values that the type does not hold exactly (floats are rounded to it).
+    """
+    type_name = tensor.type_name
+    shape = tuple(tensor.shape or ())
+    given = np.asarray(values)
+    if given.shape != shape:
+        raise SurgeonError(f"tensor {tensor.name!r} has shape {list(shape)}, the values have {list(given.shape)}")
+    if tensor.sparsity is not None:
+        raise SurgeonError(f"tensor {tensor.name!r} is sparse: set_values would lose its structure")
+    if type_name in _PACKED:
+        bits, signed = _PACKED[type_name]
+        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+        _require_range(tensor, given, low, high)
+        return _pack_bits(given, bits)
+    if type_name not in _DTYPES:
+        raise SurgeonError(f"tensor {tensor.name!r} is of {type_name}, which has no fixed element size")
+    dtype = np.dtype(_DTYPES[type_name])
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        _require_range(tensor, given, int(limits.min), int(limits.max))
+    return given.astype(dtype).tobytes()
+
+
+def _require_range(tensor: Tensor, values: NDArray[Any], low: int, high: int) -> None:
+    if values.size == 0:
+        return
+    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        raise SurgeonError(f"tensor {tensor.name!r} is of {tensor.type_name}; some values are not whole numbers")
+    smallest, largest = values.min(), values.max()
+    if smallest < low or largest > high:
+        raise SurgeonError(
+            f"tensor {tensor.name!r} is of {tensor.type_name}, which holds {low} to {high}; "
+            f"the values reach from {smallest} to {largest}"
+        )
+
+
+def _unpack_bits(packed: NDArray[np.uint8], elements: int, bits: int, signed: bool) -> NDArray[Any]:
+    per_byte = 8 // bits
+    shifts = np.arange(per_byte, dtype=np.uint8) * bits
+    unsigned = ((packed[:, None] >> shifts) & ((1 << bits) - 1)).reshape(-1)[:elements]
+    if not signed:
+        return unsigned
+    sign = 1 << (bits - 1)
+    return ((unsigned ^ sign).astype(np.int8) - np.int8(sign)).astype(np.int8)
+
+
+def _pack_bits(values: NDArray[Any], bits: int) -> bytes:
+    per_byte = 8 // bits
+    flat = values.reshape(-1).astype(np.int64) & ((1 << bits) - 1)
+    padded = np.zeros(-(-flat.size // per_byte) * per_byte, np.uint8)
+    padded[: flat.size] = flat
+    shifts = np.arange(per_byte, dtype=np.uint8) * bits
+    packed: bytes = (padded.reshape(-1, per_byte) << shifts).sum(axis=1, dtype=np.uint8).tobytes()
+    return packed

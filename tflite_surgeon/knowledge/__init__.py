@@ -1,0 +1,1 @@
+"""Facts about operators and runtimes, as data with their sources."""

@@ -1,0 +1,83 @@
+"""Arithmetic of quantisation: real = (integer - zero_point) * scale, scales float32.
+
+Sources: the TFLite 8-bit quantisation specification; LiteRT kernel_util.cc for products of scales.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+
+_F32 = struct.Struct("<f")
+_I32 = struct.Struct("<i")
+
+# The smallest float32 that is not subnormal; XNNPACK takes no smaller scale.
+SMALLEST_NORMAL = 2.0**-126
+# A product of two float32 scales, rounded, may differ from the converter's by this many units in the last place:
+# real, healthy biases are off by up to 1.5.
+TOLERATED_ULPS = 2
+
+
+def float32(value: float) -> float:
+    """The nearest float32, infinite where the value is too large for one."""
+    try:
+        return float(_F32.unpack(_F32.pack(value))[0])
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def is_usable_scale(scale: float) -> bool:
+    """Whether a scale says anything: finite, positive and not subnormal."""
+    return SMALLEST_NORMAL <= scale < math.inf
+
+
+def ulps_apart(a: float, b: float) -> int:
+    """How many float32 steps lie between two positive finite float32 values."""
+    first, second = (int(_I32.unpack(_F32.pack(value))[0]) for value in (a, b))
+    return abs(first - second)
+
+
+def is_same_scale(stored: float, expected: float) -> bool:
+    """Whether a stored scale is the expected one, up to what rounding of a product explains."""
+    return is_usable_scale(stored) and ulps_apart(stored, expected) <= TOLERATED_ULPS
+
+
+def six_decimals(value: float) -> float:
+    """What is left of a scale printed with six decimals, as a round trip through JSON by flatc leaves it."""
+    return float32(float(f"{value:.6f}"))
+
+
+def requantize(
+    integers: Sequence[int], old: Sequence[float], new: Sequence[float], zero_points: Sequence[int]
+) -> list[int]:
+    """Integers in new scales that stand for the same real values, exact, halves away from zero.
+
+    Args:
+        integers: one a channel.
+        old, new: float32 scales, one a channel, positive and finite.
+        zero_points: one a channel, in the old scale; the new zero point is 0.
+    """
+    result = []
+    for integer, a, b, zero_point in zip(integers, old, new, zero_points):
+        (a_over, a_under), (b_over, b_under) = a.as_integer_ratio(), b.as_integer_ratio()
+        over = (integer - zero_point) * a_over * b_under
+        under = a_under * b_over
+        magnitude = (2 * abs(over) + under) // (2 * under)
+        result.append(magnitude if over >= 0 else -magnitude)
+    return result
+
+
+def implied_scale(low: float, high: float, type_name: str, zero_point: int) -> float | None:
+    """The scale that a recorded range [low, high] in real units stands for; None for types it says nothing about.
+
+    Signed weights with zero point 0 are symmetric: [-127, 127] or [-32767, 32767]; all others use their whole range.
+    """
+    steps = {"INT8": 127.0, "INT16": 32767.0, "INT4": 7.0}.get(type_name)
+    if steps is not None and zero_point == 0:
+        scale = max(abs(low), abs(high)) / steps
+    elif type_name in ("UINT8", "INT8"):
+        scale = (high - low) / 255.0
+    else:
+        return None
+    return scale if is_usable_scale(scale) else None

@@ -1,0 +1,1 @@
+"""What is wrong with a model: rules that look and never touch."""

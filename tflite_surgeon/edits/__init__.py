@@ -1,0 +1,1 @@
+"""Repairs and surgery: edits are planned, applied to a copy and proven."""

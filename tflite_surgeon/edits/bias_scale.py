@@ -1,0 +1,316 @@
+"""The repair of bias-scale: express a bias in the unit that its kernel counts in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tflite_surgeon.edits.bias_decision import Decision, Keep, Undecided, decide
+from tflite_surgeon.edits.plan import AppendItem, Edit, EditPlan, SetField
+from tflite_surgeon.knowledge.operators import CHANNEL_AXIS
+from tflite_surgeon.model import graph
+from tflite_surgeon.model.objects import Buffer, Model, QuantizationParameters, Tensor
+from tflite_surgeon.quantization import requantize
+from tflite_surgeon.rules.bias_scale import Suspects
+from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses
+from tflite_surgeon.rules.registry import Finding
+
+_RANGES = {"INT32": (1 << 31) - 1, "INT64": (1 << 63) - 1}
+# The farthest an input integer can be from its zero point.
+_REACH = {"INT8": 255, "UINT8": 255, "INT16": 32768}
+
+
+@dataclass(frozen=True)
+class BiasRepair:
+    """What a repair does to the bias of one node.
+
+    Attributes:
+        use: the bias in its node, as it was.
+        decision: which reading was trusted, and why.
+        scales: the new scales, one or one for each channel.
+        integers: the new integers, one for each channel.
+        rounding: the largest error of rounding the integers anew, in output quanta.
+        warnings: what to look at afterwards.
+        tensor: the tensor that holds the bias now: the old one, or a copy for this node.
+    """
+
+    use: BiasUse
+    decision: Decision
+    scales: list[float]
+    integers: list[int]
+    rounding: float
+    warnings: tuple[str, ...]
+    tensor: Tensor
+
+
+@dataclass(frozen=True)
+class LeftAlone:
+    """A node that was not repaired, and why."""
+
+    use: BiasUse
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class BiasPlan:
+    """The repairs of a model's biases, the nodes left alone, and the edits."""
+
+    repairs: tuple[BiasRepair, ...]
+    left: tuple[LeftAlone, ...]
+    edits: EditPlan
+
+
+def plan_bias_repairs(model: Model, findings: Sequence[Finding], keep: Keep, undecided: Undecided) -> BiasPlan:
+    """Plan the repair of all findings of bias-scale; the model is not changed.
+
+    Args:
+        model: the model that the findings are of.
+        findings: of the rule bias-scale.
+        keep: which reading to trust.
+        undecided: what to do where `keep` is "auto" and the file does not tell.
+    """
+    suspects = Suspects(all_bias_uses(model))
+    wanted: list[tuple[BiasUse, Decision, list[int]]] = []
+    left: list[LeftAlone] = []
+    for finding in findings:
+        use: BiasUse = finding.evidence
+        decision = decide(use, suspects, keep, undecided)
+        if decision.keep is None:
+            left.append(LeftAlone(use, decision))
+            continue
+        integers = _new_integers(use, decision)
+        overflow = _overflow(use, integers)
+        if overflow is not None:
+            left.append(LeftAlone(use, Decision(None, overflow)))
+        else:
+            wanted.append((use, decision, integers))
+    planner = _Planner(model)
+    repairs = [repair for group in _by_bias(wanted) for repair in planner.repair(group)]
+    order = {id(finding.evidence): place for place, finding in enumerate(findings)}
+    repairs.sort(key=lambda repair: order[id(repair.use)])
+    return BiasPlan(tuple(repairs), tuple(left), EditPlan(tuple(planner.edits)))
+
+
+_Wanted = tuple[BiasUse, Decision, list[int]]
+
+
+def _by_bias(wanted: Iterable[_Wanted]) -> list[list[_Wanted]]:
+    groups: dict[int, list[_Wanted]] = {}
+    for entry in wanted:
+        groups.setdefault(id(entry[0].bias), []).append(entry)
+    return list(groups.values())
+
+
+# Numbers
+
+
+def _per_channel(use: BiasUse, values: list[float]) -> list[float]:
+    return [use.of_channel(values, channel) for channel in range(use.channels)]
+
+
+def _zero_points(use: BiasUse) -> list[int]:
+    quantization = use.bias.quantization
+    stored = (quantization.zero_point if quantization is not None else None) or []
+    if len(stored) == use.channels:
+        return stored
+    return [stored[0] if stored else 0] * use.channels
+
+
+def _new_integers(use: BiasUse, decision: Decision) -> list[int]:
+    assert use.integers is not None
+    if decision.keep == "integers":
+        return use.integers
+    old, new = _per_channel(use, use.stored), _per_channel(use, use.repaired_scales)
+    return requantize(use.integers, old, new, _zero_points(use))
+
+
+def _overflow(use: BiasUse, integers: list[int]) -> str | None:
+    """Why the integers cannot be stored, if they cannot; saturating them would falsify the model."""
+    limit = _RANGES[use.bias.type_name]
+    channel = max(range(len(integers)), key=lambda index: abs(integers[index]))
+    if abs(integers[channel]) <= limit:
+        return None
+    return (
+        f"in channel {channel} the value {use.of_channel(use.stored, channel):.9g} x {(use.integers or [0])[channel]} "
+        f"takes the integer {integers[channel]} in units of {use.of_channel(use.expected_scales, channel):.9g}, "
+        f"more than {use.bias.type_name} holds ({limit}): raise that channel's weights scale, or --keep integers"
+    )
+
+
+def _rounding(use: BiasUse, decision: Decision, integers: list[int]) -> float:
+    """The largest difference between old and new real values, in output quanta."""
+    if decision.keep == "integers" or not use.output_scale > 0 or use.integers is None:
+        return 0.0
+    old, new = _per_channel(use, use.stored), _per_channel(use, use.repaired_scales)
+    zero_points = _zero_points(use)
+    return max(
+        abs(integers[c] * new[c] - (use.integers[c] - zero_points[c]) * old[c]) / use.output_scale
+        for c in range(use.channels)
+    )
+
+
+def _accumulator_warning(use: BiasUse, integers: list[int]) -> str | None:
+    """A warning where |bias| + sum of |weights| x reach could leave the kernel's 32-bit accumulator."""
+    source = use.node.operator.role("input")
+    reach = _REACH.get(source.type_name) if source is not None else None
+    if reach is None or use.bias.type_name != "INT32" or use.weights is None or use.weights.data is None:
+        return None
+    import numpy as np
+
+    weights = use.weights.values().astype(np.int64)
+    quantization = use.weights.quantization
+    zero_points = (quantization.zero_point if quantization is not None else None) or [0]
+    axis = CHANNEL_AXIS.get(use.node.operator.name, 0)
+    if weights.ndim <= axis or weights.shape[axis] != use.channels:
+        return None
+    if len(zero_points) == 1:
+        weights = weights - zero_points[0]
+    others = tuple(dimension for dimension in range(weights.ndim) if dimension != axis)
+    sums = np.abs(weights).sum(axis=others).tolist()
+    totals = [abs(integer) + total * reach for integer, total in zip(integers, sums)]
+    channel = max(range(use.channels), key=lambda index: totals[index])
+    if totals[channel] <= _RANGES["INT32"]:
+        return None
+    return (
+        f"channel {channel}: |bias| {abs(integers[channel])} + sum of |weights| {sums[channel]} x {reach} = "
+        f"{totals[channel]} could leave the 32-bit accumulator ({_RANGES['INT32']}) for extreme inputs"
+    )
+
+
+# Edits
+
+
+class _Planner:
+    """Turns wanted scales and integers into edits, so that nobody else who reads a bias sees them change."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.edits: list[Edit] = []
+        self._new_tensors: dict[int, int] = {}
+        self._new_buffers = 0
+        self._names: dict[int, set[str]] = {}
+
+    def repair(self, group: list[_Wanted]) -> list[BiasRepair]:
+        """Plan for all nodes that share one bias tensor."""
+        bias = group[0][0].bias
+        alike: dict[tuple[Any, ...], list[_Wanted]] = {}
+        for use, decision, integers in group:
+            alike.setdefault((tuple(use.repaired_scales), tuple(integers)), []).append((use, decision, integers))
+        places = {(id(use.node.operator), use.addend.bias) for use, _, _ in group}
+        readings = graph.readers(self.model, bias)
+        others = len(readings) > len(places) or graph.is_interface(self.model, bias)
+        repairs = []
+        for number, members in enumerate(alike.values()):
+            use, decision, integers = members[0]
+            if not others and number == len(alike) - 1:
+                tensor = bias
+                self._change(use, decision, integers)
+            else:
+                tensor = self._clone(members)
+            repairs += [self._report(use, decision, integers, tensor) for use, decision, integers in members]
+        return repairs
+
+    def _report(self, use: BiasUse, decision: Decision, integers: list[int], tensor: Tensor) -> BiasRepair:
+        warning = _accumulator_warning(use, integers)
+        if tensor is not use.bias:
+            shared = (
+                f"the bias {use.bias.name!r} is used elsewhere too: this node gets a copy of its own, {tensor.name!r}"
+            )
+        else:
+            shared = None
+        warnings = tuple(text for text in (warning, shared) if text)
+        rounding = _rounding(use, decision, integers)
+        return BiasRepair(use, decision, use.repaired_scales, integers, rounding, warnings, tensor)
+
+    def _change(self, use: BiasUse, decision: Decision, integers: list[int]) -> None:
+        """Change the tensor itself."""
+        bias = use.bias
+        path = graph.tensor_path(self.model, bias)
+        quantization = bias.quantization
+        if quantization is None:
+            new = _quantization(use)
+            self.edits.append(SetField(bias, "quantization", None, new, f"{path}.quantization"))
+        else:
+            wanted = _quantization(use)
+            wanted.min, wanted.max = _new_range(use, decision)
+            for name in ("scale", "zero_point", "quantized_dimension", "min", "max"):
+                old, value = getattr(quantization, name), getattr(wanted, name)
+                if old != value:
+                    self.edits.append(SetField(quantization, name, old, value, f"{path}.quantization.{name}"))
+        if integers != use.integers:
+            self._store(bias, integers, path)
+
+    def _store(self, bias: Tensor, integers: list[int], path: str) -> None:
+        assert isinstance(bias.buffer, Buffer)
+        data = _packed(bias, integers)
+        if graph.buffer_users(self.model, bias.buffer) > 1:
+            self.edits.append(SetField(bias, "buffer", bias.buffer, self._append_buffer(data), f"{path}.buffer"))
+        else:
+            index = next(i for i, buffer in enumerate(self.model.buffers or ()) if buffer is bias.buffer)
+            self.edits.append(SetField(bias.buffer, "data", bias.buffer.data, data, f"buffers[{index}].data"))
+
+    def _append_buffer(self, data: bytes) -> Buffer:
+        buffer = Buffer(data)
+        index = len(self.model.buffers or ()) + self._new_buffers
+        self._new_buffers += 1
+        self.edits.append(AppendItem(self.model, "buffers", buffer, f"buffers[{index}]"))
+        return buffer
+
+    def _clone(self, members: list[_Wanted]) -> Tensor:
+        """Give these nodes a bias tensor of their own."""
+        use, decision, integers = members[0]
+        bias, subgraph = use.bias, use.node.subgraph
+        buffer = bias.buffer if integers == use.integers else self._append_buffer(_packed(bias, integers))
+        quantization = _quantization(use)
+        quantization.min, quantization.max = _new_range(use, decision)
+        clone = Tensor(
+            shape=bias.shape and list(bias.shape),
+            type=bias.type,
+            buffer=buffer,
+            name=self._unique_name(use),
+            quantization=quantization,
+            has_rank=bias.has_rank,
+        )
+        key = id(subgraph)
+        index = len(subgraph.tensors or ()) + self._new_tensors.get(key, 0)
+        self._new_tensors[key] = self._new_tensors.get(key, 0) + 1
+        where = f"subgraphs[{use.node.subgraph_index}].tensors[{index}]"
+        self.edits.append(AppendItem(subgraph, "tensors", clone, where))
+        for member, _, _ in members:
+            operator = member.node.operator
+            old = operator.inputs or []
+            new = [clone if item is bias else item for item in old]
+            self.edits.append(SetField(operator, "inputs", old, new, f"{member.node.path}.inputs"))
+        return clone
+
+    def _unique_name(self, use: BiasUse) -> str:
+        subgraph = use.node.subgraph
+        taken = self._names.setdefault(id(subgraph), {tensor.name or "" for tensor in subgraph.tensors or ()})
+        stem = f"{use.bias.name or 'bias'}_for_operator_{use.node.index}"
+        name, number = stem, 1
+        while name in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        taken.add(name)
+        return name
+
+
+def _quantization(use: BiasUse) -> QuantizationParameters:
+    scales = list(use.repaired_scales)
+    return QuantizationParameters(scale=scales, zero_point=[0] * len(scales))
+
+
+def _new_range(use: BiasUse, decision: Decision) -> tuple[list[float] | None, list[float] | None]:
+    """The recorded range: it moves with the real values, where it was that of the values given up."""
+    quantization = use.bias.quantization
+    low, high = (quantization.min, quantization.max) if quantization is not None else (None, None)
+    if decision.keep == "values" or not low or not high or use.recorded_reading != "values":
+        return low, high
+    factor = use.repaired_scales[0] / use.stored[0]
+    return [low[0] * factor], [high[0] * factor]
+
+
+def _packed(bias: Tensor, integers: list[int]) -> bytes:
+    size = 8 if bias.type_name == "INT64" else 4
+    return b"".join(integer.to_bytes(size, "little", signed=True) for integer in integers)

@@ -1,0 +1,110 @@
+"""The command `fix-bias-scale`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free
+from tflite_surgeon.edits.bias_decision import Keep, Undecided
+from tflite_surgeon.edits.engine import Outcome, fix
+from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.model.files import load
+from tflite_surgeon.model.saving import back_up, save
+from tflite_surgeon.report.console import Printer
+from tflite_surgeon.report.names import printable
+from tflite_surgeon.report.repairs import print_outcome, print_plan, print_saved
+
+_LEFT = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the result goes, as the person asked for it."""
+
+    output: Path | None
+    in_place: bool
+    force: bool
+    dry_run: bool
+
+    def for_model(self, path: str) -> tuple[Path, bool]:
+        """The file to write for a model, and whether it is the model itself.
+
+        Raises:
+            SurgeonError: it exists, and nothing allows to replace it.
+        """
+        if self.in_place or (self.output is not None and is_same_file(self.output, path)):
+            return Path(path), True
+        if self.output is not None:
+            if not self.dry_run:
+                require_free(self.output, self.force, "add --force to replace it")
+            return self.output, False
+        source = Path(path)
+        beside = source.with_name(f"{source.stem}.fixed.tflite")
+        if not self.dry_run:
+            require_free(beside, False, "name another file with -o, or remove it")
+        return beside, False
+
+
+def run(paths: Sequence[str], keep: str, nodes: Sequence[str] | None, place: Place) -> int:
+    """Repair files and print what was done; returns the exit code."""
+    try:
+        wanted = None if nodes is None else [_node(text) for text in nodes]
+        if place.output is not None and place.in_place:
+            raise SurgeonError("-o and --in-place exclude each other")
+        if place.output is not None and len(paths) > 1:
+            raise SurgeonError(
+                f"-o names one file, and there are {len(paths)} models: use --in-place, or one at a time"
+            )
+    except SurgeonError as error:
+        print_error(None, error)
+        return UNUSABLE
+    printer = Printer()
+    worst = 0
+    for number, path in enumerate(paths):
+        if number:
+            printer.line()
+        try:
+            worst = max(worst, _fix(printer, path, cast(Keep, keep), wanted, place, several=len(paths) > 1))
+        except SurgeonError as error:
+            print_error(path, error)
+            worst = UNUSABLE
+    return worst
+
+
+def _node(text: str) -> tuple[int, int]:
+    subgraph, separator, number = text.rpartition(":")
+    if not number.isdecimal() or (separator and not subgraph.isdecimal()):
+        raise SurgeonError(f"--node is {text!r}; expected N or SUBGRAPH:N, such as 26 or 1:3")
+    return int(subgraph or 0), int(number)
+
+
+def _fix(
+    printer: Printer, path: str, keep: Keep, nodes: list[tuple[int, int]] | None, place: Place, several: bool
+) -> int:
+    with load(path) as model:
+        target, is_itself = place.for_model(path)
+        # A file that replaces the only copy must not rest on a guess; nor does anybody look at each of many.
+        undecided: Undecided = "leave" if is_itself or several else "values"
+        outcome = fix(model, keep=keep, nodes=nodes, undecided=undecided)
+        print_outcome(printer, path, outcome)
+        if place.dry_run:
+            print_plan(printer, outcome)
+        elif outcome.repairs or (place.output is not None and not is_itself):
+            _write(printer, path, target, is_itself, outcome)
+    return _LEFT if outcome.left else 0
+
+
+def _write(printer: Printer, path: str, target: Path, is_itself: bool, outcome: Outcome) -> None:
+    backup = back_up(target) if is_itself else None
+    try:
+        report = save(outcome.model, target)
+    except SurgeonError:
+        if backup is not None:
+            backup.unlink()
+        raise
+    print_saved(printer, report)
+    if backup is not None:
+        printer.line(f"The original is kept as {printable(str(backup), longest=4096)}.")

@@ -1,0 +1,1 @@
+"""Findings, tables and repairs as people and programs read them."""

@@ -1,0 +1,129 @@
+"""Repairs as text: what was trusted and why, old and new, and which bytes changed."""
+
+from __future__ import annotations
+
+from tflite_surgeon.edits.bias_scale import BiasRepair, LeftAlone
+from tflite_surgeon.edits.engine import Outcome
+from tflite_surgeon.edits.plan import SetField
+from tflite_surgeon.model.saving import SaveReport
+from tflite_surgeon.report.console import Printer
+from tflite_surgeon.report.names import printable, quoted
+from tflite_surgeon.rules.bias_use import BiasUse
+
+_SHOWN = 6
+_PATCHES_SHOWN = 20
+
+
+def print_outcome(printer: Printer, path: str, outcome: Outcome) -> None:
+    """Print what was repaired and what was left, node by node."""
+    if not outcome.repairs and not outcome.left:
+        printer.line(f"{printable(path)}: nothing to repair")
+        return
+    printer.line(f"{printable(path)}: {_counted(outcome)}", style="bold")
+    for repair in outcome.repairs:
+        printer.line()
+        _print_repair(printer, path, repair)
+    for left in outcome.left:
+        printer.line()
+        _print_left(printer, path, left)
+
+
+def print_plan(printer: Printer, outcome: Outcome) -> None:
+    """Print each edit as path, old and new."""
+    if outcome.plan.edits:
+        printer.line()
+        printer.line("Edits that would be made:")
+    for edit in outcome.plan.edits:
+        if isinstance(edit, SetField):
+            printer.line(f"{edit.path}: {_value(edit.old)} -> {_value(edit.new)}", indent=2)
+        else:
+            printer.line(f"{edit.path}: new {printable(repr(edit.item))}", indent=2)
+
+
+def print_saved(printer: Printer, report: SaveReport) -> None:
+    """Print where the result is, and the bytes that differ from the original."""
+    printer.line()
+    printer.line(f"Wrote {printable(str(report.path), longest=4096)}: {report}.")
+    rows = [
+        (f"byte {patch.offset}", f"{len(patch.new)} bytes  {patch.path}") for patch in report.patches[:_PATCHES_SHOWN]
+    ]
+    printer.pairs(rows, indent=4)
+    if len(report.patches) > _PATCHES_SHOWN:
+        printer.line(f"and {len(report.patches) - _PATCHES_SHOWN} more places", indent=4)
+
+
+def _counted(outcome: Outcome) -> str:
+    parts = []
+    if outcome.repairs:
+        parts.append(f"{len(outcome.repairs)} repaired")
+    if outcome.left:
+        parts.append(f"{len(outcome.left)} left alone")
+    return ", ".join(parts)
+
+
+def _where(use: BiasUse) -> str:
+    subgraph = f" of subgraph {use.node.subgraph_index}" if use.node.subgraph_index else ""
+    return (
+        f"operator {use.node.index} ({printable(use.node.operator.name)}){subgraph}, bias {quoted(use.bias.name or '')}"
+    )
+
+
+def _print_repair(printer: Printer, path: str, repair: BiasRepair) -> None:
+    use, decision = repair.use, repair.decision
+    printer.line(f"{_where(use)}: the {decision.keep} are kept", style="bold")
+    rows = [("because", decision.reason)]
+    if decision.is_open:
+        rows += _both_readings(use)
+        other = "integers" if decision.keep == "values" else "values"
+        rows.append(("other choice", _command(path, use, other)))
+    rows.append(("scale", f"{_numbers(use.stored)} -> {_numbers(repair.scales)}"))
+    before, after = _numbers(use.integers), _numbers(repair.integers)
+    rows.append(
+        ("integers", f"{before} -> {after}" if before != after or use.integers != repair.integers else "unchanged")
+    )
+    rows.append(("rounding", f"at most {repair.rounding:.3g} output quanta"))
+    rows += [("warning", printable(text, longest=500)) for text in repair.warnings]
+    printer.pairs(rows, indent=4)
+
+
+def _print_left(printer: Printer, path: str, left: LeftAlone) -> None:
+    printer.line(f"{_where(left.use)}: left alone", style="bold")
+    rows = [("because", printable(left.decision.reason, longest=500))]
+    if left.decision.is_open:
+        rows += _both_readings(left.use)
+        rows += [("either", _command(path, left.use, "values")), ("or", _command(path, left.use, "integers"))]
+    printer.pairs(rows, indent=4)
+
+
+def _both_readings(use: BiasUse) -> list[tuple[str, str]]:
+    """How large the bias is in each reading, and how far the readings are apart."""
+    if not use.integers or not use.is_complete or not use.output_scale > 0:
+        return []
+    channels = range(use.channels)
+    written = max(abs(use.integers[c]) * use.of_channel(use.stored, c) for c in channels) / use.output_scale
+    used = max(abs(use.integers[c]) * use.of_channel(use.units, c) for c in channels) / use.output_scale
+    return [
+        ("as written", f"the largest bias is {written:.4g} output quanta"),
+        ("as used", f"the largest bias is {used:.4g} output quanta"),
+        ("change", f"outputs move by up to {use.worst_error or 0.0:.4g} quanta, if the written values are kept"),
+    ]
+
+
+def _command(path: str, use: BiasUse, keep: str) -> str:
+    node = f"{use.node.subgraph_index}:{use.node.index}" if use.node.subgraph_index else str(use.node.index)
+    return f"tflite-surgeon fix-bias-scale {printable(path, longest=4096)} --node {node} --keep {keep}"
+
+
+def _numbers(values: list[float] | list[int] | None) -> str:
+    if not values:
+        return "none"
+    shown = ", ".join(f"{value:.9g}" if isinstance(value, float) else str(value) for value in values[:_SHOWN])
+    return shown if len(values) <= _SHOWN else f"{shown}, ... ({len(values)})"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, (bytes, memoryview)):
+        return f"{len(value)} bytes {bytes(value[:8]).hex(' ')}{'...' if len(value) > 8 else ''}"
+    if isinstance(value, list) and len(value) > _SHOWN:
+        return f"[{', '.join(map(repr, value[:_SHOWN]))}, ... ({len(value)})]"
+    return printable(repr(value))

@@ -14,6 +14,7 @@ _I32 = struct.Struct("<i")
 
 # The smallest float32 that is not subnormal; XNNPACK takes no smaller scale.
 SMALLEST_NORMAL = 2.0**-126
+LARGEST = (2.0 - 2.0**-23) * 2.0**127
 # A product of two float32 scales, rounded, may differ from the converter's by this many units in the last place:
 # real, healthy biases are off by up to 1.5.
 TOLERATED_ULPS = 2
@@ -29,7 +30,7 @@ def float32(value: float) -> float:
 
 def is_usable_scale(scale: float) -> bool:
     """Whether a scale says anything: finite, positive and not subnormal."""
-    return SMALLEST_NORMAL <= scale < math.inf
+    return SMALLEST_NORMAL <= scale <= LARGEST
 
 
 def ulps_apart(a: float, b: float) -> int:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from tflite_surgeon.edits.bias_decision import Decision, Keep, Undecided, decide
 from tflite_surgeon.edits.plan import AppendItem, Edit, EditPlan, SetField
-from tflite_surgeon.knowledge.operators import CHANNEL_AXIS
-from tflite_surgeon.model import graph
+from tflite_surgeon.edits.whereabouts import Whereabouts
+from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, ROLES
 from tflite_surgeon.model.objects import Buffer, Model, QuantizationParameters, Tensor
-from tflite_surgeon.quantization import requantize
+from tflite_surgeon.quantization import float32, requantize
 from tflite_surgeon.rules.bias_scale import Suspects
 from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses
 from tflite_surgeon.rules.registry import Finding
 
-_RANGES = {"INT32": (1 << 31) - 1, "INT64": (1 << 63) - 1}
-# The farthest an input integer can be from its zero point.
+_LARGEST = {"INT32": (1 << 31) - 1, "INT64": (1 << 63) - 1}
+# The farthest an integer that is multiplied with the weights can be from its zero point.
 _REACH = {"INT8": 255, "UINT8": 255, "INT16": 32768}
 
 
@@ -109,30 +111,22 @@ def _per_channel(use: BiasUse, values: list[float]) -> list[float]:
     return [use.of_channel(values, channel) for channel in range(use.channels)]
 
 
-def _zero_points(use: BiasUse) -> list[int]:
-    quantization = use.bias.quantization
-    stored = (quantization.zero_point if quantization is not None else None) or []
-    if len(stored) == use.channels:
-        return stored
-    return [stored[0] if stored else 0] * use.channels
-
-
 def _new_integers(use: BiasUse, decision: Decision) -> list[int]:
     assert use.integers is not None
     if decision.keep == "integers":
         return use.integers
     old, new = _per_channel(use, use.stored), _per_channel(use, use.repaired_scales)
-    return requantize(use.integers, old, new, _zero_points(use))
+    return requantize(use.integers, old, new, use.zero_points)
 
 
 def _overflow(use: BiasUse, integers: list[int]) -> str | None:
     """Why the integers cannot be stored, if they cannot; saturating them would falsify the model."""
-    limit = _RANGES[use.bias.type_name]
-    channel = max(range(len(integers)), key=lambda index: abs(integers[index]))
-    if abs(integers[channel]) <= limit:
+    limit = _LARGEST[use.bias.type_name]
+    channel = max(range(len(integers)), key=lambda index: max(integers[index], -integers[index] - 1))
+    if -limit - 1 <= integers[channel] <= limit:
         return None
     return (
-        f"in channel {channel} the value {use.of_channel(use.stored, channel):.9g} x {(use.integers or [0])[channel]} "
+        f"in channel {channel} the value {(use.integers or [0])[channel]} x {use.of_channel(use.stored, channel):.9g} "
         f"takes the integer {integers[channel]} in units of {use.of_channel(use.expected_scales, channel):.9g}, "
         f"more than {use.bias.type_name} holds ({limit}): raise that channel's weights scale, or --keep integers"
     )
@@ -143,7 +137,7 @@ def _rounding(use: BiasUse, decision: Decision, integers: list[int]) -> float:
     if decision.keep == "integers" or not use.output_scale > 0 or use.integers is None:
         return 0.0
     old, new = _per_channel(use, use.stored), _per_channel(use, use.repaired_scales)
-    zero_points = _zero_points(use)
+    zero_points = use.zero_points
     return max(
         abs(integers[c] * new[c] - (use.integers[c] - zero_points[c]) * old[c]) / use.output_scale
         for c in range(use.channels)
@@ -152,13 +146,15 @@ def _rounding(use: BiasUse, decision: Decision, integers: list[int]) -> float:
 
 def _accumulator_warning(use: BiasUse, integers: list[int]) -> str | None:
     """A warning where |bias| + sum of |weights| x reach could leave the kernel's 32-bit accumulator."""
-    source = use.node.operator.role("input")
-    reach = _REACH.get(source.type_name) if source is not None else None
-    if reach is None or use.bias.type_name != "INT32" or use.weights is None or use.weights.data is None:
+    reach = _REACH.get(use.factor.type_name)
+    if reach is None or use.bias.type_name != "INT32" or use.weights is None:
         return None
     import numpy as np
 
-    weights = use.weights.values().astype(np.int64)
+    try:
+        weights = use.weights.values().astype(np.int64)
+    except SurgeonError:  # computed, sparse or damaged: nothing to add up
+        return None
     quantization = use.weights.quantization
     zero_points = (quantization.zero_point if quantization is not None else None) or [0]
     axis = CHANNEL_AXIS.get(use.node.operator.name, 0)
@@ -170,11 +166,11 @@ def _accumulator_warning(use: BiasUse, integers: list[int]) -> str | None:
     sums = np.abs(weights).sum(axis=others).tolist()
     totals = [abs(integer) + total * reach for integer, total in zip(integers, sums)]
     channel = max(range(use.channels), key=lambda index: totals[index])
-    if totals[channel] <= _RANGES["INT32"]:
+    if totals[channel] <= _LARGEST["INT32"]:
         return None
     return (
         f"channel {channel}: |bias| {abs(integers[channel])} + sum of |weights| {sums[channel]} x {reach} = "
-        f"{totals[channel]} could leave the 32-bit accumulator ({_RANGES['INT32']}) for extreme inputs"
+        f"{totals[channel]} could leave the 32-bit accumulator ({_LARGEST['INT32']}) for extreme inputs"
     )
 
 
@@ -187,9 +183,11 @@ class _Planner:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.edits: list[Edit] = []
+        self._whereabouts = Whereabouts(model)
         self._new_tensors: dict[int, int] = {}
         self._new_buffers = 0
         self._names: dict[int, set[str]] = {}
+        self._redirected: dict[int, SetField] = {}
 
     def repair(self, group: list[_Wanted]) -> list[BiasRepair]:
         """Plan for all nodes that share one bias tensor."""
@@ -198,8 +196,7 @@ class _Planner:
         for use, decision, integers in group:
             alike.setdefault((tuple(use.repaired_scales), tuple(integers)), []).append((use, decision, integers))
         places = {(id(use.node.operator), use.addend.bias) for use, _, _ in group}
-        readings = graph.readers(self.model, bias)
-        others = len(readings) > len(places) or graph.is_interface(self.model, bias)
+        others = self._whereabouts.readings(bias) > len(places) or self._whereabouts.is_interface(bias)
         repairs = []
         for number, members in enumerate(alike.values()):
             use, decision, integers = members[0]
@@ -226,7 +223,7 @@ class _Planner:
     def _change(self, use: BiasUse, decision: Decision, integers: list[int]) -> None:
         """Change the tensor itself."""
         bias = use.bias
-        path = graph.tensor_path(self.model, bias)
+        path = self._whereabouts.of_tensor(bias)
         quantization = bias.quantization
         if quantization is None:
             new = _quantization(use)
@@ -234,6 +231,8 @@ class _Planner:
         else:
             wanted = _quantization(use)
             wanted.min, wanted.max = _new_range(use, decision)
+            if len(wanted.scale or ()) == len(use.stored):
+                wanted.quantized_dimension = quantization.quantized_dimension
             for name in ("scale", "zero_point", "quantized_dimension", "min", "max"):
                 old, value = getattr(quantization, name), getattr(wanted, name)
                 if old != value:
@@ -244,11 +243,11 @@ class _Planner:
     def _store(self, bias: Tensor, integers: list[int], path: str) -> None:
         assert isinstance(bias.buffer, Buffer)
         data = _packed(bias, integers)
-        if graph.buffer_users(self.model, bias.buffer) > 1:
+        if self._whereabouts.holders(bias.buffer) > 1:
             self.edits.append(SetField(bias, "buffer", bias.buffer, self._append_buffer(data), f"{path}.buffer"))
         else:
-            index = next(i for i, buffer in enumerate(self.model.buffers or ()) if buffer is bias.buffer)
-            self.edits.append(SetField(bias.buffer, "data", bias.buffer.data, data, f"buffers[{index}].data"))
+            path = self._whereabouts.of_buffer(bias.buffer)
+            self.edits.append(SetField(bias.buffer, "data", bias.buffer.data, data, f"{path}.data"))
 
     def _append_buffer(self, data: bytes) -> Buffer:
         buffer = Buffer(data)
@@ -278,11 +277,19 @@ class _Planner:
         where = f"subgraphs[{use.node.subgraph_index}].tensors[{index}]"
         self.edits.append(AppendItem(subgraph, "tensors", clone, where))
         for member, _, _ in members:
-            operator = member.node.operator
-            old = operator.inputs or []
-            new = [clone if item is bias else item for item in old]
-            self.edits.append(SetField(operator, "inputs", old, new, f"{member.node.path}.inputs"))
+            self._redirect(member, clone)
         return clone
+
+    def _redirect(self, use: BiasUse, clone: Tensor) -> None:
+        """Let the node read the clone where it read the bias, and only there."""
+        operator = use.node.operator
+        edit = self._redirected.get(id(operator))
+        if edit is None:
+            old = operator.inputs or []
+            edit = SetField(operator, "inputs", old, list(old), f"{use.node.path}.inputs")
+            self._redirected[id(operator)] = edit
+            self.edits.append(edit)
+        edit.new[ROLES[operator.name].inputs.index(use.addend.bias)] = clone
 
     def _unique_name(self, use: BiasUse) -> str:
         subgraph = use.node.subgraph
@@ -308,7 +315,8 @@ def _new_range(use: BiasUse, decision: Decision) -> tuple[list[float] | None, li
     if decision.keep == "values" or not low or not high or use.recorded_reading != "values":
         return low, high
     factor = use.repaired_scales[0] / use.stored[0]
-    return [low[0] * factor], [high[0] * factor]
+    moved = float32(low[0] * factor), float32(high[0] * factor)
+    return ([moved[0]], [moved[1]]) if all(map(isfinite, moved)) else (low, high)
 
 
 def _packed(bias: Tensor, integers: list[int]) -> bytes:

@@ -10,7 +10,7 @@ from tflite_surgeon.edits.bias_scale import BiasPlan, BiasRepair, LeftAlone, pla
 from tflite_surgeon.edits.plan import EditPlan, paths
 from tflite_surgeon.errors import RepairError, SurgeonError
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS
-from tflite_surgeon.model import compare
+from tflite_surgeon.model import compare, convert
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.rules.bias_scale import NAME as BIAS_SCALE
 from tflite_surgeon.rules.registry import Finding, Severity, check, require_known
@@ -61,6 +61,7 @@ def fix(
 
     Raises:
         SurgeonError: an argument names a rule, node or reading that there is not.
+        EncodeError: the model refers to an object that is not in its lists.
         RepairError: the repair did not pass its proofs.
     """
     require_known("repair for the rule", select, REPAIRABLE)
@@ -70,7 +71,8 @@ def fix(
     repaired = model.copy()
     before = check(repaired, targets, select)
     chosen = [f for f in before if wanted is None or (f.subgraph, f.operator) in wanted]
-    chosen.sort(key=lambda finding: (finding.subgraph, finding.operator or 0))
+    chosen.sort(key=lambda finding: (finding.subgraph or 0, finding.operator or 0))
+    convert.indices(repaired)  # Refuses a model that refers to objects outside it, before anything is planned.
     plan: BiasPlan = plan_bias_repairs(repaired, chosen, keep, undecided)
     plan.edits.apply()
     remaining = check(repaired, targets)
@@ -112,9 +114,9 @@ def _prove(
         raise RepairError(f"the repair changed what it did not plan to: {', '.join(unplanned[:3])}")
 
 
-def _place(subgraph: int, operator: int | None, role: str) -> tuple[int, int | None, str]:
+def _place(subgraph: int | None, operator: int | None, role: str) -> tuple[int | None, int | None, str]:
     return subgraph, operator, role
 
 
-def _finding_place(finding: Finding) -> tuple[int, int | None, str]:
+def _finding_place(finding: Finding) -> tuple[int | None, int | None, str]:
     return _place(finding.subgraph, finding.operator, str(finding.details.get("bias_role", "")))

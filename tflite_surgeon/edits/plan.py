@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +78,7 @@ class EditPlan:
 def _same(value: Any, expected: Any) -> bool:
     if value is expected:
         return True
-    if isinstance(value, list) and isinstance(expected, list):
+    if isinstance(value, (list, array)) and isinstance(expected, (list, array)):
         return len(value) == len(expected) and all(map(_same, value, expected))
     return bool(value == expected or (value != value and expected != expected))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, tensor_in_role
 from tflite_surgeon.quantization import is_usable_scale
@@ -48,9 +49,13 @@ def takes(operator: Operator, placement: Placement) -> bool:
 def refuses_bias_form(operator: Operator, bias_scales: int, weights_scales: int) -> bool:
     """Whether a node it took fails to allocate because bias and weights differ in being per tensor or per channel.
 
-    Source: xnn_define_convolution_2d and its kin ("failed to delegate ... node"); fully connected layers take both.
+    Source: xnn_define_convolution_2d and its kin ("failed to delegate ... node"); int8 fully connected layers take
+    both, uint8 ones no bias per channel.
     """
-    return operator.name != "FULLY_CONNECTED" and (bias_scales > 1) != (weights_scales > 1)
+    if operator.name == "FULLY_CONNECTED":
+        weights = tensor_in_role(operator, "weights")
+        return bias_scales > 1 and weights is not None and weights.type_name == "UINT8"
+    return (bias_scales > 1) != (weights_scales > 1)
 
 
 def _is_constant(tensor: Any) -> bool:
@@ -105,7 +110,7 @@ def _is_bias(tensor: Tensor) -> bool:
 
 
 def _option(options: Any, name: str, default: int = 0) -> int:
-    return int(getattr(options, name)) if isinstance(options, Table) else default
+    return int(getattr(options, name, default)) if isinstance(options, Table) else default
 
 
 def _takes_activation(options: Any) -> bool:
@@ -198,7 +203,10 @@ def _transpose_convolution(operator: Operator, placement: Placement) -> bool:
         return False
     if output_shape.type_name != "INT32" or (output_shape.shape or []) != [4] or not _is_constant(output_shape):
         return False
-    target = output_shape.values().tolist()
+    try:
+        target = output_shape.values().tolist()
+    except SurgeonError:
+        return False
     kernel, image = weights.shape or [], value.shape or []
     return (
         _is_per_tensor(value)

@@ -186,7 +186,7 @@ def _off(view: View, use: BiasUse, suspects: Suspects) -> Finding:
     error = use.worst_error
     if error is not None and error > MATTERS_FROM:
         verdicts = {name: WRONG if verdict == OK else verdict for name, verdict in verdicts.items()}
-    elif use.off and use.integers is None and not use.unwritten:
+    elif use.off and error is None and not use.unwritten:
         verdicts = {name: UNKNOWN if verdict == OK else verdict for name, verdict in verdicts.items()}
     return Finding(
         NAME,

@@ -16,6 +16,8 @@ from tflite_surgeon.quantization import float32, is_same_scale, is_usable_scale,
 _BIAS_TYPES = ("INT32", "INT64")
 _ACTIVATION_TYPES = ("INT8", "UINT8", "INT16")
 _RANGE_AGREES_WITHIN = 0.01
+# No layer comes near; a damaged shape must not cost a list of that length.
+_MOST_CHANNELS = 1 << 24
 
 
 def scales_of(tensor: Tensor | None) -> list[float]:
@@ -61,6 +63,8 @@ class BiasUse:
     @cached_property
     def trouble(self) -> str | None:
         """Why the unit cannot be told, where it cannot."""
+        if self.channels > _MOST_CHANNELS:
+            return f"the bias {self.bias.name!r} has the shape {self.bias.shape}, which is no layer's"
         factor = scales_of(self.factor)
         if len(factor) != 1 or not is_usable_scale(factor[0]):
             return f"{self.addend.factors[0]} {self.factor.name!r} has {_described(factor)}"
@@ -151,13 +155,22 @@ class BiasUse:
             return None
 
     @cached_property
+    def zero_points(self) -> list[int]:
+        """The zero point of each channel, 0 where the file gives none; kernels add the bias as if it were 0."""
+        quantization = self.bias.quantization
+        stored = (quantization.zero_point if quantization is not None else None) or [0]
+        return stored if len(stored) == self.channels else stored[:1] * self.channels
+
+    @cached_property
     def errors(self) -> dict[int, float]:
         """For each channel off with a written value, the output quanta by which the kernel departs from it."""
         if self.integers is None or not self.output_scale > 0:
             return {}
         return {
-            channel: abs(self.integers[channel])
-            * abs(self.of_channel(self.stored, channel) - self.of_channel(self.units, channel))
+            channel: abs(
+                (self.integers[channel] - self.zero_points[channel]) * self.of_channel(self.stored, channel)
+                - self.integers[channel] * self.of_channel(self.units, channel)
+            )
             / self.output_scale
             for channel in self.off
             if self.is_complete and is_usable_scale(self.of_channel(self.stored, channel))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 from tflite_surgeon.errors import SurgeonError
@@ -36,7 +37,7 @@ class Finding:
     Attributes:
         rule: the rule's name.
         severity: for the selected runtimes.
-        subgraph: number of the subgraph.
+        subgraph: number of the subgraph; None where the file as a whole is concerned.
         operator: node number as runtimes print it; None where no operator is concerned.
         operator_name: such as FULLY_CONNECTED.
         tensor: (number, name) of the tensor that is at fault, else None.
@@ -48,7 +49,7 @@ class Finding:
 
     rule: str
     severity: Severity
-    subgraph: int
+    subgraph: int | None
     operator: int | None
     operator_name: str | None
     tensor: tuple[int, str] | None
@@ -60,6 +61,8 @@ class Finding:
     @property
     def path(self) -> str:
         """Where it is, such as subgraphs[0].operators[26]."""
+        if self.subgraph is None:
+            return "model"
         where = f"subgraphs[{self.subgraph}]"
         return where if self.operator is None else f"{where}.operators[{self.operator}]"
 
@@ -109,6 +112,8 @@ class Rule:
 
 
 _RULES: dict[str, Rule] = {}
+# The modules that declare rules: importing one is what declares them.
+_FAMILIES = ("file_header", "bias_scale")
 
 
 def rule(name: str, *, operators: Iterable[str], source: str) -> Callable[[Check], Check]:
@@ -122,8 +127,9 @@ def rule(name: str, *, operators: Iterable[str], source: str) -> Callable[[Check
 
 
 def rules() -> dict[str, Rule]:
-    """All rules, by name."""
-
+    """All rules, by name, in the order in which they look."""
+    for family in _FAMILIES:
+        import_module(f"tflite_surgeon.rules.{family}")
     return dict(_RULES)
 
 
@@ -144,7 +150,12 @@ def check(model: Model, targets: Sequence[str] = DEFAULT_TARGETS, select: Sequen
     require_known("rule", chosen, known)
     view = View(model, targets)
     found = [finding for name in chosen for finding in known[name].check(view)]
-    return sorted(found, key=lambda finding: -finding.severity)
+    return sorted(found, key=_by_weight)
+
+
+def _by_weight(finding: Finding) -> tuple[int, int, int]:
+    place = [-1 if number is None else number for number in (finding.subgraph, finding.operator)]
+    return -finding.severity, place[0], place[1]
 
 
 def require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:

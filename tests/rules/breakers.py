@@ -1,0 +1,56 @@
+"""For every rule: sound models, and the one damage that must lead to exactly its finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tflite_surgeon as ts
+from tests import builders
+
+
+class Breaker(NamedTuple):
+    """A sound model, and what damages one thing in it."""
+
+    name: str
+    make: Callable[[], ts.Model]
+    damage: Callable[[ts.Model], None]
+
+
+def _set(name: str, value: object) -> Callable[[ts.Model], None]:
+    return lambda model: setattr(model, name, value)
+
+
+def _scale(role: str, factor: float, number: int = 0) -> Callable[[ts.Model], None]:
+    return lambda model: builders.damage(builders.part(model, role, number), factor)
+
+
+BREAKERS: dict[str, list[Breaker]] = {
+    "file-identifier": [Breaker("wrong", builders.layer, _set("identifier", b"TFL2"))],
+    "schema-version": [Breaker("wrong", builders.layer, _set("version", 4))],
+    "bias-scale": [
+        *(
+            Breaker(f"{operator}-{kind}", lambda o=operator, k=kind: builders.layer(o, k), _scale("bias", 3.0))
+            for operator in ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
+            for kind in ("INT8", "UINT8", "INT16")
+        ),
+        *(
+            Breaker(
+                f"{operator}-per-channel",
+                lambda o=operator: builders.layer(o, per_channel=True),
+                _scale("bias", 0.25),
+            )
+            for operator in ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV")
+        ),
+        Breaker("second-of-three", lambda: builders.chain(3), _scale("bias", 1.5, 1)),
+        Breaker("svdf", builders.svdf, _scale("bias", 2.0)),
+        *(
+            Breaker(f"lstm-{gate}", builders.lstm, _scale(f"{gate}_bias", 2.0))
+            for gate in (*builders.GATES, "projection")
+        ),
+        *(
+            Breaker(f"normalised-lstm-{gate}", lambda: builders.lstm(layer_norm=True), _scale(f"{gate}_bias", 2.0))
+            for gate in builders.GATES
+        ),
+    ],
+}

@@ -1,0 +1,69 @@
+"""Every rule says where its facts come from and why it matters, and has breakers; unknown names are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+import tflite_surgeon as ts
+from tests.rules.breakers import BREAKERS
+from tflite_surgeon.edits.engine import REPAIRABLE
+from tflite_surgeon.rules.registry import rules
+
+CASES = [(name, breaker) for name, breakers in BREAKERS.items() for breaker in breakers]
+
+
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_every_rule_is_documented_and_has_a_breaker(name):
+    rule = rules()[name]
+    assert rule.name == name
+    assert len(rule.source) > 20
+    first, blank, *rest = (line.strip() for line in rule.explanation.strip().splitlines())
+    assert first.endswith(".")
+    assert blank == ""
+    assert len(" ".join(rest)) > 80
+    assert BREAKERS[name]
+
+
+def test_no_breaker_without_a_rule():
+    assert set(BREAKERS) == set(rules())
+
+
+@pytest.mark.parametrize(("name", "breaker"), CASES, ids=[f"{name}:{breaker.name}" for name, breaker in CASES])
+def test_breaker(name, breaker):
+    model = breaker.make()
+    assert ts.check(model) == []
+    breaker.damage(model)
+    before = ts.dumps(model, mode="reencode")
+    findings = ts.check(model)
+    assert [finding.rule for finding in findings] == [name]
+    assert ts.check(model) == findings
+    assert ts.dumps(model, mode="reencode") == before
+    if name in REPAIRABLE:
+        for keep in ("values", "integers"):
+            outcome = ts.fix(model, keep=keep)
+            assert outcome.remaining == ()
+            assert ts.check(outcome.model) == []
+            assert len(outcome.repairs) == 1
+        assert ts.dumps(model, mode="reencode") == before
+
+
+def test_select_and_targets_must_exist():
+    model = BREAKERS["bias-scale"][0].make()
+    with pytest.raises(ts.SurgeonError, match=r"no rule 'bias-scael'.*bias-scale"):
+        ts.check(model, select=["bias-scael"])
+    with pytest.raises(ts.SurgeonError, match=r"no runtime 'onnx'.*tflite-2\.14"):
+        ts.check(model, targets=["onnx"])
+    with pytest.raises(ts.SurgeonError, match="no repair for the rule 'schema-version'"):
+        ts.fix(model, select=["schema-version"])
+    with pytest.raises(ts.SurgeonError, match="no reading 'value'"):
+        ts.fix(model, keep="value")
+
+
+def test_select_runs_only_these():
+    model = BREAKERS["bias-scale"][0].make()
+    for breakers in BREAKERS.values():
+        breakers[0].damage(model)
+    assert {finding.rule for finding in ts.check(model)} == set(BREAKERS)
+    for name in BREAKERS:
+        assert {finding.rule for finding in ts.check(model, select=[name])} == {name}
+    assert ts.check(model, select=[]) == []

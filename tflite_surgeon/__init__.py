@@ -1,73 +1,100 @@
 """Load, check, repair and rewrite .tflite models.
 
-import tflite_surgeon as ts
+    import tflite_surgeon as ts
 
-model = ts.load("net.tflite")
-findings = ts.check(model)
-outcome = ts.fix(model)
-report = ts.save(outcome.model, "net.fixed.tflite")
+    model = ts.load("net.tflite")
+    findings = ts.check(model)
+    outcome = ts.fix(model)
+    report = ts.save(outcome.model, "net.fixed.tflite")
+
+Every table and enum of the schema is a name here too: `ts.FullyConnectedOptions()`, `ts.TensorType.INT8`. Names are
+imported when they are first used: `tflite-surgeon --help` needs none of them.
 """
 
-from tflite_surgeon.edits.engine import Outcome, fix
-from tflite_surgeon.edits.plan import EditPlan
-from tflite_surgeon.errors import (
-    DecodeError,
-    EncodeError,
-    RepairError,
-    SaveError,
-    SurgeonError,
-    UnusableFileError,
-)
-from tflite_surgeon.flatbuffer.patch import Patch
-from tflite_surgeon.model.files import load, loads
-from tflite_surgeon.model.objects import (
-    BadReference,
-    Buffer,
-    Metadata,
-    Model,
-    Node,
-    Operator,
-    OperatorCode,
-    QuantizationParameters,
-    SignatureDef,
-    SubGraph,
-    Tensor,
-    TensorMap,
-)
-from tflite_surgeon.model.saving import SaveReport, dumps, save
-from tflite_surgeon.rules.registry import Finding, Severity, check
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tflite_surgeon.edits.engine import Outcome as Outcome
+    from tflite_surgeon.edits.engine import fix as fix
+    from tflite_surgeon.edits.plan import EditPlan as EditPlan
+    from tflite_surgeon.errors import DecodeError as DecodeError
+    from tflite_surgeon.errors import EncodeError as EncodeError
+    from tflite_surgeon.errors import RepairError as RepairError
+    from tflite_surgeon.errors import SaveError as SaveError
+    from tflite_surgeon.errors import SurgeonError as SurgeonError
+    from tflite_surgeon.errors import UnusableFileError as UnusableFileError
+    from tflite_surgeon.flatbuffer.patch import Patch as Patch
+    from tflite_surgeon.model.files import load as load
+    from tflite_surgeon.model.files import loads as loads
+    from tflite_surgeon.model.objects import BadReference as BadReference
+    from tflite_surgeon.model.objects import Buffer as Buffer
+    from tflite_surgeon.model.objects import Metadata as Metadata
+    from tflite_surgeon.model.objects import Model as Model
+    from tflite_surgeon.model.objects import Node as Node
+    from tflite_surgeon.model.objects import Operator as Operator
+    from tflite_surgeon.model.objects import OperatorCode as OperatorCode
+    from tflite_surgeon.model.objects import QuantizationParameters as QuantizationParameters
+    from tflite_surgeon.model.objects import SignatureDef as SignatureDef
+    from tflite_surgeon.model.objects import SubGraph as SubGraph
+    from tflite_surgeon.model.objects import Tensor as Tensor
+    from tflite_surgeon.model.objects import TensorMap as TensorMap
+    from tflite_surgeon.model.saving import SaveReport as SaveReport
+    from tflite_surgeon.model.saving import dumps as dumps
+    from tflite_surgeon.model.saving import save as save
+    from tflite_surgeon.rules.registry import Finding as Finding
+    from tflite_surgeon.rules.registry import Severity as Severity
+    from tflite_surgeon.rules.registry import check as check
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "BadReference",
-    "Buffer",
-    "DecodeError",
-    "EditPlan",
-    "EncodeError",
-    "Finding",
-    "Metadata",
-    "Model",
-    "Node",
-    "Operator",
-    "OperatorCode",
-    "Outcome",
-    "Patch",
-    "QuantizationParameters",
-    "RepairError",
-    "SaveError",
-    "SaveReport",
-    "Severity",
-    "SignatureDef",
-    "SubGraph",
-    "SurgeonError",
-    "Tensor",
-    "TensorMap",
-    "UnusableFileError",
-    "check",
-    "dumps",
-    "fix",
-    "load",
-    "loads",
-    "save",
-]
+_HOMES = {
+    "edits.engine": ("Outcome", "fix"),
+    "edits.plan": ("EditPlan",),
+    "errors": ("DecodeError", "EncodeError", "RepairError", "SaveError", "SurgeonError", "UnusableFileError"),
+    "flatbuffer.patch": ("Patch",),
+    "model.files": ("load", "loads"),
+    "model.objects": (
+        "BadReference",
+        "Buffer",
+        "Metadata",
+        "Model",
+        "Node",
+        "Operator",
+        "OperatorCode",
+        "QuantizationParameters",
+        "SignatureDef",
+        "SubGraph",
+        "Tensor",
+        "TensorMap",
+    ),
+    "model.saving": ("SaveReport", "dumps", "save"),
+    "rules.registry": ("Finding", "Severity", "check"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    value = getattr(import_module(f"{__name__}.{home}"), name) if home else _from_schema(name)
+    globals()[name] = value
+    return value
+
+
+def _from_schema(name: str) -> Any:
+    """The class of a table or enum of the schema, such as Conv2DOptions or TensorType."""
+    if not name.startswith("_"):
+        from tflite_surgeon.flatbuffer import schema, tables
+
+        if name in schema.TABLES:
+            import_module(f"{__name__}.model.objects")  # Declares the classes that have behaviour of their own.
+            return tables.table_class(name)
+        if name in schema.ENUMS:
+            return schema.enum_class(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -105,6 +105,6 @@ def _write(printer: Printer, path: str, target: Path, is_itself: bool, outcome: 
         if backup is not None:
             backup.unlink()
         raise
-    print_saved(printer, report)
+    print_saved(printer, str(target), report)
     if backup is not None:
         printer.line(f"The original is kept as {printable(str(backup), longest=4096)}.")

@@ -19,7 +19,7 @@ def run(path: str, output: Path, force: bool) -> int:
             if is_same_file(path, output):
                 raise SurgeonError("-o is the model itself: write to another file, and replace it when you are content")
             require_free(output, force, "add --force to replace it")
-            print_saved(Printer(), save(model, output, "reencode"))
+            print_saved(Printer(), str(output), save(model, output, "reencode"))
     except SurgeonError as error:
         print_error(path, error)
         return UNUSABLE

@@ -39,7 +39,9 @@ def summary(findings: Sequence[Finding], targets: Sequence[str]) -> str:
 
 
 def _print_finding(printer: Printer, finding: Finding) -> None:
-    where = f"operator {finding.operator} ({printable(finding.operator_name or '')})"
+    where = "the file"
+    if finding.operator is not None:
+        where = f"operator {finding.operator} ({printable(finding.operator_name or '')})"
     if finding.subgraph:
         where += f" of subgraph {finding.subgraph}"
     tensor = f", tensor {finding.tensor[0]} {quoted(finding.tensor[1])}" if finding.tensor else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from tflite_surgeon.edits.bias_scale import BiasRepair, LeftAlone
 from tflite_surgeon.edits.engine import Outcome
 from tflite_surgeon.edits.plan import SetField
@@ -40,10 +42,10 @@ def print_plan(printer: Printer, outcome: Outcome) -> None:
             printer.line(f"{edit.path}: new {printable(repr(edit.item))}", indent=2)
 
 
-def print_saved(printer: Printer, report: SaveReport) -> None:
+def print_saved(printer: Printer, path: str, report: SaveReport) -> None:
     """Print where the result is, and the bytes that differ from the original."""
     printer.line()
-    printer.line(f"Wrote {printable(str(report.path), longest=4096)}: {report}.")
+    printer.line(f"Wrote {printable(path, longest=4096)}: {report}.")
     rows = [
         (f"byte {patch.offset}", f"{len(patch.new)} bytes  {patch.path}") for patch in report.patches[:_PATCHES_SHOWN]
     ]
@@ -124,6 +126,6 @@ def _numbers(values: list[float] | list[int] | None) -> str:
 def _value(value: object) -> str:
     if isinstance(value, (bytes, memoryview)):
         return f"{len(value)} bytes {bytes(value[:8]).hex(' ')}{'...' if len(value) > 8 else ''}"
-    if isinstance(value, list) and len(value) > _SHOWN:
+    if isinstance(value, (list, array)) and len(value) > _SHOWN:
         return f"[{', '.join(map(repr, value[:_SHOWN]))}, ... ({len(value)})]"
     return printable(repr(value))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import struct
+from array import array
 from collections.abc import Sequence
+from operator import sub
 
 _F32 = struct.Struct("<f")
 _I32 = struct.Struct("<i")
@@ -15,6 +17,8 @@ _I32 = struct.Struct("<i")
 # The smallest float32 that is not subnormal; XNNPACK takes no smaller scale.
 SMALLEST_NORMAL = 2.0**-126
 LARGEST = (2.0 - 2.0**-23) * 2.0**127
+_SMALLEST_NORMAL_BITS = 0x00800000
+_INFINITY_BITS = 0x7F800000
 # A product of two float32 scales, rounded, may differ from the converter's by this many units in the last place:
 # real, healthy biases are off by up to 1.5.
 TOLERATED_ULPS = 2
@@ -42,6 +46,29 @@ def ulps_apart(a: float, b: float) -> int:
 def is_same_scale(stored: float, expected: float) -> bool:
     """Whether a stored scale is the expected one, up to what rounding of a product explains."""
     return is_usable_scale(stored) and ulps_apart(stored, expected) <= TOLERATED_ULPS
+
+
+def _bits(scales: Sequence[float]) -> array[int]:
+    """The bit patterns of float32 values: for positive ones their distance counts the steps between them."""
+    return array("i", array("f", scales).tobytes())
+
+
+def float32s(values: Sequence[float]) -> list[float]:
+    """The nearest float32 of each value."""
+    return array("f", values).tolist()
+
+
+def are_usable_scales(scales: Sequence[float]) -> bool:
+    """Whether every scale says something; many at a time."""
+    bits = _bits(scales)
+    return not bits or (min(bits) >= _SMALLEST_NORMAL_BITS and max(bits) < _INFINITY_BITS)
+
+
+def are_same_scales(stored: Sequence[float], expected: Sequence[float]) -> bool:
+    """Whether as many stored scales are the expected, usable ones, up to what rounding explains; many at a time."""
+    if len(stored) != len(expected) or not are_usable_scales(stored):
+        return False
+    return max(map(abs, map(sub, _bits(stored), _bits(expected))), default=0) <= TOLERATED_ULPS
 
 
 def six_decimals(value: float) -> float:

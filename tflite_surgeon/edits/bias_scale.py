@@ -9,13 +9,13 @@ from typing import Any
 
 from tflite_surgeon.edits.bias_decision import Decision, Keep, Undecided, decide
 from tflite_surgeon.edits.plan import AppendItem, Edit, EditPlan, SetField
-from tflite_surgeon.edits.whereabouts import Whereabouts
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, ROLES
+from tflite_surgeon.model.graph import Whereabouts
 from tflite_surgeon.model.objects import Buffer, Model, QuantizationParameters, Tensor
 from tflite_surgeon.quantization import float32, requantize
 from tflite_surgeon.rules.bias_scale import Suspects
-from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses
+from tflite_surgeon.rules.bias_use import BiasUse
 from tflite_surgeon.rules.registry import Finding
 
 _LARGEST = {"INT32": (1 << 31) - 1, "INT64": (1 << 63) - 1}
@@ -72,7 +72,7 @@ def plan_bias_repairs(model: Model, findings: Sequence[Finding], keep: Keep, und
         keep: which reading to trust.
         undecided: what to do where `keep` is "auto" and the file does not tell.
     """
-    suspects = Suspects(all_bias_uses(model))
+    suspects = Suspects(model)
     wanted: list[tuple[BiasUse, Decision, list[int]]] = []
     left: list[LeftAlone] = []
     for finding in findings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from tflite_surgeon.knowledge import xnnpack
@@ -14,6 +15,7 @@ from tflite_surgeon.knowledge.runtimes import (
     TFLM_INPUTS,
     TFLM_SVDF_LIMIT,
 )
+from tflite_surgeon.model.objects import Model
 from tflite_surgeon.quantization import float32, implied_scale
 from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses, by_identity, scales_of
 from tflite_surgeon.rules.registry import OK, REFUSES, UNKNOWN, WRONG, Finding, Severity, View, rule
@@ -49,9 +51,8 @@ def bias_scale(view: View) -> Iterator[Finding]:
     Repair: `tflite-surgeon fix-bias-scale`. Either the stored real values are right (integers are re-expressed in the
     kernel's unit, outputs change), or the integers are (only the scale is rewritten, outputs stay): see --keep.
     """
-    uses = all_bias_uses(view.model)
-    suspects = Suspects(uses)
-    for use in uses:
+    suspects = Suspects(view.model)
+    for use in all_bias_uses(view.model):
         if use.trouble is not None:
             yield from _untold(view, use)
         elif use.off or use.has_other_form:
@@ -59,17 +60,31 @@ def bias_scale(view: View) -> Iterator[Finding]:
 
 
 class Suspects:
-    """Which of the scales is at fault, as far as the file tells."""
+    """Which of the scales is at fault, as far as the file tells; a healthy model is never asked."""
 
-    def __init__(self, uses: list[BiasUse]) -> None:
-        self._by_factor = by_identity(uses, "factor")
-        self._by_weights = by_identity(uses, "weights")
-        self._by_bias = by_identity(uses, "bias")
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @cached_property
+    def _uses(self) -> list[BiasUse]:
+        return list(all_bias_uses(self._model))
+
+    @cached_property
+    def _by_factor(self) -> dict[int, list[BiasUse]]:
+        return by_identity(self._uses, "factor")
+
+    @cached_property
+    def _by_weights(self) -> dict[int, list[BiasUse]]:
+        return by_identity(self._uses, "weights")
+
+    @cached_property
+    def _by_bias(self) -> dict[int, list[BiasUse]]:
+        return by_identity(self._uses, "bias")
 
     def other_unit(self, use: BiasUse) -> BiasUse | None:
         """Another node with the same bias tensor, whose unit the stored scales are."""
         for other in self._by_bias[id(use.bias)]:
-            if other is not use and other.trouble is None and not other.off and not other.has_other_form:
+            if not other.is_same_place(use) and other.trouble is None and not other.off and not other.has_other_form:
                 return other
         return None
 

@@ -11,7 +11,14 @@ from typing import Any
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.operators import Addend, addends, tensor_in_role
 from tflite_surgeon.model.objects import Model, Node, Tensor
-from tflite_surgeon.quantization import float32, is_same_scale, is_usable_scale, six_decimals
+from tflite_surgeon.quantization import (
+    are_same_scales,
+    are_usable_scales,
+    float32s,
+    is_same_scale,
+    is_usable_scale,
+    six_decimals,
+)
 
 _BIAS_TYPES = ("INT32", "INT64")
 _ACTIVATION_TYPES = ("INT8", "UINT8", "INT16")
@@ -47,6 +54,10 @@ class BiasUse:
     weights: Tensor | None
     output_scale: float
 
+    def is_same_place(self, other: BiasUse) -> bool:
+        """Whether both are the same bias of the same node."""
+        return self.node.operator is other.node.operator and self.addend == other.addend
+
     @cached_property
     def channels(self) -> int:
         return max(prod(self.bias.shape or [1]), 1)
@@ -71,11 +82,11 @@ class BiasUse:
         if self.weights is not None:
             scales = self.weights_scales
             name = f"{self.addend.factors[1]} {self.weights.name!r}"
-            if not scales or not all(map(is_usable_scale, scales)):
+            if not scales or not are_usable_scales(scales):
                 return f"{name} has {_described(scales)}"
             if len(scales) not in (1, self.channels):
                 return f"{name} has {len(scales)} scales for {self.channels} channels"
-        if not all(is_usable_scale(scale) for scale in self.expected_scales):
+        if not are_usable_scales(self.expected_scales):
             return "the product of the scales is not a usable float32"
         return None
 
@@ -88,7 +99,7 @@ class BiasUse:
     @cached_property
     def expected_scales(self) -> list[float]:
         """The scales that the bias should have, as float32: as many as the weights have."""
-        return [float32(unit) for unit in self.units]
+        return float32s(self.units)
 
     @cached_property
     def repaired_scales(self) -> list[float]:
@@ -116,10 +127,7 @@ class BiasUse:
         """Channels whose stored scale is not the unit's."""
         if not self.is_complete:
             return list(range(self.channels))
-        if len(self.stored) == len(self.expected_scales) == 1:
-            same = is_same_scale(self.stored[0], self.expected_scales[0])
-            return [] if same else list(range(self.channels))
-        if self.stored == self.expected_scales:
+        if are_same_scales(self.stored, self.expected_scales):
             return []
         return [
             channel
@@ -257,9 +265,10 @@ def bias_uses(node: Node) -> Iterator[BiasUse]:
         yield BiasUse(node, addend, bias, factor, weights, output_scale)
 
 
-def all_bias_uses(model: Model) -> list[BiasUse]:
+def all_bias_uses(model: Model) -> Iterator[BiasUse]:
     """The quantised biases of a whole model, in the order of its nodes."""
-    return [use for node in model.nodes() for use in bias_uses(node)]
+    for node in model.nodes():
+        yield from bias_uses(node)
 
 
 def by_identity(uses: list[BiasUse], role: str) -> dict[int, list[BiasUse]]:

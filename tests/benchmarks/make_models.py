@@ -1,0 +1,108 @@
+"""Valid int8 models of known size, the same on every run.
+
+    python tests/benchmarks/make_models.py FOLDER [S M L XL D]... [--outside] [--zip]
+
+Each is a chain of 1x1 convolutions with per-channel weights that the interpreter accepts and runs. --outside puts the
+data behind the flatbuffer, --zip appends an archive of associated files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import tflite_surgeon as ts
+
+# Name: (operators, channels of each).
+SIZES = {"S": (30, 120), "M": (200, 350), "L": (1500, 404), "XL": (1500, 1120), "D": (30_000, 8)}
+
+_PATTERN = bytes((17 * i + 5) % 251 for i in range(1 << 16))
+_ACTIVATION_SCALE = 0.05
+
+
+def build(operators: int, channels: int, outside: bool = False) -> ts.Model:
+    """A chain of 1x1 convolutions; weights repeat a fixed pattern, each convolution from another place in it."""
+    types, data = ts.TensorType, memoryview(_PATTERN * (channels * channels // len(_PATTERN) + 2))
+    scales = [struct.unpack("<f", struct.pack("<f", 0.002 + 1e-5 * c))[0] for c in range(channels)]
+    bias_scales = [struct.unpack("<f", struct.pack("<f", _ACTIVATION_SCALE * scale))[0] for scale in scales]
+    buffers = [ts.Buffer()]
+    convolution = ts.OperatorCode(builtin_code=ts.BuiltinOperator.CONV_2D, deprecated_builtin_code=3, version=3)
+
+    def constant(name: str, shape: list[int], type_: int, content: memoryview | bytes, scale: list[float], axis: int):
+        buffers.append(ts.Buffer(content, outside=outside))
+        quantization = ts.QuantizationParameters(scale=scale, zero_point=[0] * len(scale), quantized_dimension=axis)
+        return ts.Tensor(name=name, shape=shape, type=type_, buffer=buffers[-1], quantization=quantization)
+
+    def activation(number: int):
+        quantization = ts.QuantizationParameters(scale=[_ACTIVATION_SCALE], zero_point=[-3])
+        return ts.Tensor(
+            name=f"activation_{number}",
+            shape=[1, 1, 1, channels],
+            type=types.INT8,
+            buffer=buffers[0],
+            quantization=quantization,
+        )
+
+    tensors, nodes = [activation(0)], []
+    for number in range(operators):
+        start = (number * 4099) % len(_PATTERN)
+        weights = constant(
+            f"convolution_{number}/weights",
+            [channels, 1, 1, channels],
+            types.INT8,
+            data[start : start + channels * channels],
+            scales,
+            0,
+        )
+        bias = constant(
+            f"convolution_{number}/bias",
+            [channels],
+            types.INT32,
+            struct.pack(f"<{channels}i", *((7 * c + number) % 400 - 200 for c in range(channels))),
+            bias_scales,
+            0,
+        )
+        output = activation(number + 1)
+        options = ts.Conv2DOptions(stride_w=1, stride_h=1)
+        nodes.append(
+            ts.Operator(
+                opcode=convolution, inputs=[tensors[-1], weights, bias], outputs=[output], builtin_options=options
+            )
+        )
+        tensors += [weights, bias, output]
+    subgraph = ts.SubGraph(tensors=tensors, inputs=[tensors[0]], outputs=[tensors[-1]], operators=nodes, name="main")
+    return ts.Model(version=3, operator_codes=[convolution], subgraphs=[subgraph], buffers=buffers, description="chain")
+
+
+def make(folder: Path, size: str, outside: bool = False, zipped: bool = False) -> Path:
+    """Write a model, unless it is there already; returns its path."""
+    path = folder / f"{size}{'-outside' if outside else ''}{'-zip' if zipped else ''}.tflite"
+    if path.exists():
+        return path
+    ts.save(build(*SIZES[size], outside=outside), path)
+    if zipped:
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as members:
+            members.writestr("labels.txt", "one\ntwo\n")
+        with open(path, "ab") as file:
+            file.write(archive.getvalue())
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("sizes", nargs="*", default=list(SIZES), choices=list(SIZES), metavar="SIZE")
+    parser.add_argument("--outside", action="store_true")
+    parser.add_argument("--zip", action="store_true")
+    arguments = parser.parse_args()
+    for size in arguments.sizes:
+        path = make(arguments.folder, size, arguments.outside, arguments.zip)
+        print(f"{path} {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -97,6 +97,11 @@ def _stored_slots(field: Field) -> list[tuple[int, str]]:
     return [(field.slot, "I")]
 
 
+def _same_view(name: str, stored: str, also: str = "") -> str:
+    """By identity, and only of this file: weights are not read to find that they are the same."""
+    return f"(o.{name} is o.{stored} and (o.{name} is None or o.{name}.obj is r.origin){also})"
+
+
 class _Source:
     """Writes the Python source of a layout's two functions."""
 
@@ -123,6 +128,8 @@ class _Source:
     def comparison(self) -> Callable[[Any, Reader, int, Any], bool]:
         lines = ["def same(o, r, p, references):", self.unpacking]
         tests = [self.test(field) for field in self.fields]
+        if self.table == "Operator":
+            tests.append(_same_view("large_custom_options", "_stored_options"))
         lines.append("    return (" + " and ".join(tests or ["True"]) + ")")
         same: Callable[[Any, Reader, int, Any], bool] = self.function(lines)
         return same
@@ -184,7 +191,7 @@ class _Source:
         kind = field.kind
         stored = self.offsets[field.slot]
         if self.table == "Buffer" and kind == "data":
-            return "o.data is o._stored_data"  # By identity: weights are not read to find that they are the same.
+            return _same_view("data", "_stored_data", " and o.data is not None" if stored else "")
         if field.refers_to:
             attribute = f"references[id(o), {field.attribute!r}]"
         if kind == "union":

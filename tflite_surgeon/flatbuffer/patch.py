@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from struct import Struct
 from struct import error as StructError
 from typing import Any, NamedTuple
 
-from tflite_surgeon.errors import EncodeError
+from tflite_surgeon.errors import DecodeError, EncodeError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.layouts import Layout
 from tflite_surgeon.flatbuffer.reader import Reader
 from tflite_surgeon.flatbuffer.schema import Field
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.flatbuffer.writer import data_bytes, string_bytes
 
 
 class Patch(NamedTuple):
@@ -48,22 +50,30 @@ class _Walk:
             return
         reader = self.reader
         layout = reader.layout(table.table, at)
-        if not layout.same(table, reader, at, self.references):
-            self.examine(table, layout, at, _spell(chain))
+        try:
+            same = layout.same(table, reader, at, self.references)
+        except ValueError:  # An array where a list was: it compares element by element.
+            same = False
+        # Children that are not where the file has them may come from another file: their places mean nothing here.
+        moved = () if same else self.examine(table, layout, at, _spell(chain))
         for name in layout.tables:
             child = getattr(table, name)
-            if child is not None and not isinstance(child, OpaqueTable):
+            if child is not None and name not in moved and not isinstance(child, OpaqueTable):
                 self.visit(child, (chain, name, -1))
         for name in layout.lists:
-            for index, child in enumerate(getattr(table, name) or ()):
-                self.visit(child, (chain, name, index))
+            if name not in moved:
+                for index, child in enumerate(getattr(table, name) or ()):
+                    self.visit(child, (chain, name, index))
+                    reader.pace(index)
 
-    def examine(self, table: Table, layout: Layout, at: int, path: str) -> None:
-        """Find which fields of a table differ."""
+    def examine(self, table: Table, layout: Layout, at: int, path: str) -> set[str]:
+        """Find which fields of a table differ; returns the attributes whose children lie elsewhere."""
+        moved: set[str] = set()
         for field in schema.fields(table.table):
             name = f"{path}.{field.name}" if path else field.name
             value = self.references[id(table), field.attribute] if field.refers_to else getattr(table, field.attribute)
             where = layout.offsets[field.slot] and at + layout.offsets[field.slot]
+            reasons = len(self.reasons)
             if field.kind == "scalar":
                 self.scalar(field, value, where, name)
             elif field.kind == "union":
@@ -78,6 +88,11 @@ class _Walk:
                 self.reasons.append(f"{name} is in the file, and now is absent")
             else:
                 self.vector(field, value, where, name)
+            if len(self.reasons) > reasons:
+                moved.add(field.attribute)
+        if table.table == "Operator":
+            self.large_options(table, f"{path}.large_custom_options")
+        return moved
 
     def scalar(self, field: Field, value: Any, where: int, name: str) -> None:
         if where:
@@ -108,7 +123,11 @@ class _Walk:
             return
         (count,) = _U32.unpack_from(self.reader.raw, at)
         if field.kind == "string":
-            value = value.encode("utf-8", "surrogateescape")
+            value = string_bytes(value, name)
+        elif field.kind != "numbers":
+            value = data_bytes(value, name)
+        elif not hasattr(value, "__len__"):
+            raise EncodeError(f"{name} cannot hold {value!r:.80}: expected a list")
         if len(value) != count:
             self.reasons.append(f"{name} has {len(value)} elements, in the file {count}")
         elif field.kind == "numbers":
@@ -118,8 +137,13 @@ class _Walk:
 
     def buffer(self, buffer: Any, where: int, name: str) -> None:
         data = buffer.data
-        if data is buffer._stored_data:
+        if data is None:
+            if not where and not buffer.outside:
+                return
+        elif data is buffer._stored_data and data.obj is self.reader.origin:
             return
+        else:
+            data = data_bytes(data, name)
         if buffer.outside and data is not None and len(data) == buffer.size:
             self.raw_bytes(data, buffer.offset, name)
             return
@@ -133,6 +157,17 @@ class _Walk:
         else:
             self.raw_bytes(data, stored + 4, name)
 
+    def large_options(self, operator: Any, name: str) -> None:
+        options, stored = operator.large_custom_options, operator._stored_options
+        if options is stored and (options is None or options.obj is self.reader.origin):
+            return
+        if options is not None:
+            options = data_bytes(options, name)
+        if options is None or stored is None or len(options) != len(stored):
+            self.reasons.append(f"{name} has {_length(options)}, in the file {_length(stored)}")
+        else:
+            self.raw_bytes(options, operator.large_custom_options_offset, name)
+
     def target(self, where: int) -> int:
         (offset,) = _U32.unpack_from(self.reader.raw, where)
         return int(where + offset)
@@ -144,7 +179,7 @@ class _Walk:
         try:
             new = layout.pack(*values)
         except (StructError, OverflowError, TypeError) as error:
-            raise EncodeError(f"{name} cannot hold {values!r}: {error}") from None
+            raise EncodeError(f"{name} cannot hold {values!r:.80}: {error}") from None
         old = self.reader.raw[at : at + layout.size]
         if field.format in "fd?":
             # What equals the stored value keeps its bytes: a NaN its payload, a true its bit pattern.
@@ -196,18 +231,53 @@ def differences(root: Table, reader: Reader, references: Mapping[tuple[int, str]
 
     Raises:
         EncodeError: a value does not fit its field.
+        DecodeError: the bytes are not those of a model that could be read.
     """
     walk = _Walk(reader, references)
-    (at,) = _U32.unpack_from(reader.raw, 0)
-    if root._offset != at:
-        walk.reasons.append("the model was not read from this file")
-    else:
-        walk.visit(root, None)
+    try:
+        (at,) = _U32.unpack_from(reader.raw, 0)
+        if root._offset != at:
+            walk.reasons.append("the model was not read from this file")
+        else:
+            walk.visit(root, None)
+    except StructError:
+        raise DecodeError(f"an offset points outside the file, which has {reader.size} bytes", 0) from None
     patches = sorted(set(walk.patches))
     for first, second in zip(patches, patches[1:]):
         if second.offset < first.offset + len(first.new):
             walk.reasons.append(f"{first.path} and {second.path} share bytes of the file, and now differ")
+    if patches and not walk.reasons:
+        walk.reasons += _shared_data(root, reader, patches)
     return Differences(patches, walk.reasons)
+
+
+def _shared_data(root: Any, reader: Reader, patches: list[Patch]) -> list[str]:
+    """Where data that did not change takes part in bytes that did: it was compared by identity, not read."""
+    ends = [patch.offset + len(patch.new) for patch in patches]
+    reasons = []
+    for name, start, size in _stored_data(root, reader):
+        place = bisect_right(ends, start)
+        if place < len(patches) and patches[place].offset < start + size and patches[place].path != name:
+            reasons.append(f"{patches[place].path} shares bytes of the file with {name}")
+    return reasons
+
+
+def _stored_data(root: Any, reader: Reader) -> Iterator[tuple[str, int, int]]:
+    """(path, start, size) of the data that lies in the file."""
+    data = next(field for field in schema.fields("Buffer") if field.kind == "data")
+    for index, buffer in enumerate(root.buffers or ()):
+        reader.pace(index)
+        if buffer.outside:
+            yield f"buffers[{index}].data", buffer.offset, buffer.size
+        elif where := reader.layout("Buffer", buffer._offset).offsets[data.slot]:
+            at = buffer._offset + where
+            at += _U32.unpack_from(reader.raw, at)[0]
+            yield f"buffers[{index}].data", at + 4, _U32.unpack_from(reader.raw, at)[0]
+    for number, subgraph in enumerate(root.subgraphs or ()):
+        for index, operator in enumerate(subgraph.operators or ()):
+            if operator._stored_options is not None:
+                name = f"subgraphs[{number}].operators[{index}].large_custom_options"
+                yield name, operator.large_custom_options_offset, operator.large_custom_options_size
 
 
 def splice(raw: bytes, patches: Iterable[Patch]) -> bytes:

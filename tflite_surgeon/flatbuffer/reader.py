@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import sys
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from struct import error as StructError
 from typing import Any
@@ -19,8 +20,10 @@ from tflite_surgeon.errors import DecodeError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.layouts import Layout, LayoutError, compile_layout
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.flatbuffer.vector import LONGEST_LIST, Vector
 
 Raw = bytes | mmap.mmap
+Numbers = list[Any] | Vector
 
 # Distinct tables and vectors do not overlap, so honest files stay below one file size; twice allows for sharing.
 _BUDGET_PER_BYTE = 2
@@ -30,19 +33,23 @@ _SMALL = 64
 # Real models have below a hundred.
 MAX_LAYOUTS = 1024
 
+# Tables read between two calls of `let_go`: a mapped file takes up to a large page of memory for each page touched.
+_LET_GO_EVERY = 8
+
 _u16x2 = Struct("<HH").unpack_from
 _u32 = Struct("<I").unpack_from
 _i32 = Struct("<i").unpack_from
 
-_NumberReader = Callable[["Reader", int, str], list[Any]]
+_NumberReader = Callable[["Reader", int, str], Numbers]
 
 
 def _numbers(character: str) -> _NumberReader:
     size = schema.size_of(character)
-    small = [Struct(f"<{count}{character}").unpack_from for count in range(_SMALL // size + 1)]
+    small = [Struct(f"<{count}{character}").unpack_from for count in range(LONGEST_LIST + 1)]
     limit = len(small)
+    typecode = "B" if character == "?" else character
 
-    def read(self: Reader, at: int, name: str) -> list[Any]:
+    def read(self: Reader, at: int, name: str) -> Numbers:
         try:
             (count,) = _u32(self.raw, at)
             if count < limit:
@@ -51,7 +58,10 @@ def _numbers(character: str) -> _NumberReader:
             raise self.beyond(at, name) from None
         self.spend(count * size, at, name)
         self.check_end(at + 4, count * size, name)
-        return list(Struct(f"<{count}{character}").unpack_from(self.raw, at + 4))
+        vector = Vector(typecode, self.raw[at + 4 : at + 4 + count * size])
+        if sys.byteorder == "big":
+            vector.byteswap()
+        return vector
 
     return read
 
@@ -62,13 +72,19 @@ class Reader:
     Attributes:
         raw: the file's bytes, in memory or mapped.
         view: the same as a read-only view; data vectors are slices of it.
-        newer: (path, slots) of tables that fill slots newer than the schema; a few paths a kind of table.
+        origin: the bytes that the views of unchanged data lie in: those of the file that this one was made from.
+        let_go: frees the memory that reading a mapped file has taken; its bytes are read again when they are touched.
+        newer: (table, slots) for each vtable that fills slots newer than the schema.
     """
 
-    def __init__(self, raw: Raw, view: memoryview) -> None:
+    def __init__(self, raw: Raw, view: memoryview, origin: Raw | None = None) -> None:
         self.raw = raw
         self.view = view
+        self.origin = raw if origin is None else origin
         self.size = len(raw)
+        self.let_go: Callable[[], None] = _nothing
+        if isinstance(raw, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.let_go = partial(raw.madvise, mmap.MADV_DONTNEED)
         self.budget = self.size * _BUDGET_PER_BYTE + _BUDGET_AT_LEAST
         self.newer: list[tuple[str, tuple[int, ...]]] = []
         self.layout_count = 0
@@ -105,6 +121,7 @@ class Reader:
         offsets = self.offsets(at, name)
         known = self._layouts.setdefault(table, {}).get
         raw = self.raw
+        is_mapped = self.let_go is not _nothing
         result: list[Table] = []
         append = result.append
         position = at
@@ -112,6 +129,8 @@ class Reader:
             for offset in offsets:
                 position += 4
                 child = position + offset
+                if is_mapped:
+                    self.pace(len(result))
                 layout = known(child - _i32(raw, child)[0]) or self.layout(table, child)
                 self.budget -= layout.size
                 if self.budget < 0:
@@ -236,6 +255,11 @@ class Reader:
 
     # Limits
 
+    def pace(self, count: int) -> None:
+        """Called for each table of a list that is read, with its number: lets go of the memory every few."""
+        if not count % _LET_GO_EVERY:
+            self.let_go()
+
     def spend(self, count: int, at: int, name: str) -> None:
         self.budget -= count
         if self.budget < 0:
@@ -255,6 +279,10 @@ class Reader:
             "it points at the same bytes again and again",
             at,
         )
+
+
+def _nothing() -> None:
+    """Bytes in memory are not to be let go of."""
 
 
 def _members(union: str) -> dict[int, str]:

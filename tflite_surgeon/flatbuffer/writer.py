@@ -89,6 +89,7 @@ class Writer:
     def _with_data(self) -> Iterator[Bytes]:
         """The tables, then the data vectors, once it is known where they come to lie."""
         end = len(self.out)
+        self.require_size(end)
         pieces: list[Bytes] = []
         for at, data, alignment in self.data:
             padding = -(end + 4) % alignment
@@ -96,15 +97,21 @@ class Writer:
             pieces += [b"\0" * padding + len(data).to_bytes(4, "little"), data]
             _pack_u32(self.out, at, start - at)
             end = start + 4 + len(data)
-            if end > MAX_SIZE:
-                raise TooLarge(f"the flatbuffer would take more than {MAX_SIZE} bytes")
+            self.require_size(end)
         yield self.out
         yield from pieces
 
+    @staticmethod
+    def require_size(end: int) -> None:
+        if end > MAX_SIZE:
+            raise TooLarge(f"the flatbuffer would take more than {MAX_SIZE} bytes")
+
     # Tables
 
-    def table(self, table: Table, path: str) -> int:
-        """Append a table and all below it; returns its position."""
+    def table(self, table: Table, path: str, field_of: Field | None = None) -> int:
+        """Append a table, which stands in a field, and all below it; returns its position."""
+        if field_of is not None and field_of.kind != "union" and getattr(table, "table", None) != field_of.type:
+            raise EncodeError(f"{path} holds {table!r:.80}, expected a {field_of.type}")
         present = 0
         fields: list[tuple[Field, Any]] = []
         tags: list[tuple[int, int]] = []
@@ -189,24 +196,24 @@ class Writer:
         if kind == "numbers":
             position = self.numbers(field, value, path)
         elif kind in ("table", "union"):
-            position = self.table(value, f"{path}.{field.name}")
+            position = self.table(value, f"{path}.{field.name}", field)
         elif kind == "string":
-            position = self.string(value)
+            position = self.string(string_bytes(value, f"{path}.{field.name}"))
         elif kind == "tables":
             position = self.vector_of_offsets(len(value))
             for index, item in enumerate(value):
                 slot = position + 4 + 4 * index
-                _pack_u32(self.out, slot, self.table(item, f"{path}.{field.name}[{index}]") - slot)
+                _pack_u32(self.out, slot, self.table(item, f"{path}.{field.name}[{index}]", field) - slot)
         elif kind == "data":
-            self.data.append((where, value, field.alignment))
+            self.data.append((where, data_bytes(value, f"{path}.{field.name}"), field.alignment))
             return
         elif kind == "bytes":
-            position = self.bytes(value, max(field.alignment, 4))
+            position = self.bytes(data_bytes(value, f"{path}.{field.name}"), max(field.alignment, 4))
         else:
             position = self.vector_of_offsets(len(value))
             for index, item in enumerate(value):
                 slot = position + 4 + 4 * index
-                _pack_u32(self.out, slot, self.string(item) - slot)
+                _pack_u32(self.out, slot, self.string(string_bytes(item, f"{path}.{field.name}[{index}]")) - slot)
         _pack_u32(self.out, where, position - where)
 
     # Vectors: the four-byte count comes before what is aligned
@@ -225,11 +232,12 @@ class Writer:
 
     def numbers(self, field: Field, value: Any, path: str) -> int:
         character = field.format
-        position = self.start_vector(max(schema.size_of(character), field.alignment), len(value))
         try:
-            self.out += Struct(f"<{len(value)}{character}").pack(*value)
+            packed = Struct(f"<{len(value)}{character}").pack(*value)
         except (StructError, OverflowError, TypeError) as error:
             raise _misfit(path, field, value, error) from None
+        position = self.start_vector(max(schema.size_of(character), field.alignment), len(value))
+        self.out += packed
         return position
 
     def bytes(self, value: Bytes, alignment: int) -> int:
@@ -237,8 +245,8 @@ class Writer:
         self.out += value
         return position
 
-    def string(self, value: str) -> int:
-        position = self.bytes(encoded := value.encode("utf-8", "surrogateescape"), 4)
+    def string(self, encoded: Bytes) -> int:
+        position = self.bytes(encoded, 4)
         self.out += b"\0" * (4 - len(encoded) % 4)
         return position
 
@@ -246,5 +254,34 @@ class Writer:
 _STRUCTS = {character: Struct(f"<{character}") for character in "?bBhHiIqQfd"}
 
 
+def string_bytes(value: Any, path: str) -> bytes:
+    """A string as it is stored.
+
+    Raises:
+        EncodeError: not a string, or one that UTF-8 cannot say.
+    """
+    try:
+        return bytes(value.encode("utf-8", "surrogateescape"))
+    except (AttributeError, TypeError, UnicodeError) as error:
+        raise EncodeError(f"{path} cannot hold {value!r:.80}: {error}") from None
+
+
+def data_bytes(value: Any, path: str) -> Bytes:
+    """Data as something whose length is its number of bytes, not copied.
+
+    Raises:
+        EncodeError: it has no bytes, or not in one piece.
+    """
+    if isinstance(value, (bytes, bytearray)):
+        return value
+    try:
+        view = memoryview(value)
+        if view.format == "B" and view.ndim == 1 and view.contiguous:
+            return view
+        return view.cast("B") if view.nbytes else b""
+    except (TypeError, ValueError) as error:
+        raise EncodeError(f"{path} cannot hold {value!r:.80}: {error}") from None
+
+
 def _misfit(path: str, field: Field, value: Any, error: Exception) -> EncodeError:
-    return EncodeError(f"{path}.{field.name} cannot hold {value!r}: {error}")
+    return EncodeError(f"{path}.{field.name} cannot hold {value!r:.80}: {error}")

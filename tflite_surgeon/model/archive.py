@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from struct import Struct
 from typing import NamedTuple
 
-from tflite_surgeon.errors import EncodeError
+from tflite_surgeon.errors import EncodeError, UnusableFileError
 from tflite_surgeon.flatbuffer.reader import Raw
 
 _END = Struct("<4s4H2LH")  # signature, disks, entries, size and offset of the directory, length of the comment
@@ -82,10 +83,17 @@ def moved(raw: Raw, archive: Archive, start: int) -> bytes:
 
 
 def members(raw: Raw) -> dict[str, bytes]:
-    """The associated files: names and contents."""
+    """The associated files: names and contents.
+
+    Raises:
+        UnusableFileError: the zip is damaged, encrypted or compressed in a way that Python does not know.
+    """
     archive = find(raw)
     if archive is None:
         return {}
     start = archive.start if archive.shift else 0
-    with zipfile.ZipFile(io.BytesIO(raw[start:])) as opened:
-        return {name: opened.read(name) for name in opened.namelist()}
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw[start:])) as opened:
+            return {name: opened.read(name) for name in opened.namelist()}
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UnusableFileError(f"the zip at the end of the file cannot be read: {error}") from None

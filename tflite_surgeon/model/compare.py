@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.tables import OpaqueTable
+from tflite_surgeon.flatbuffer.writer import data_bytes
 from tflite_surgeon.model import convert
 from tflite_surgeon.model.objects import Model
 
@@ -74,7 +76,7 @@ def _tables(
         elif field.kind == "data":
             if not _same_bytes(x, y):
                 yield Change(where, x, y)
-        elif x != y and not _same_numbers(_as_stored(field, x), _as_stored(field, y)):
+        elif not _same_values(field, x, y):
             yield Change(where, x, y)
     if a.table == "Operator" and not _same_bytes(a.large_custom_options, b.large_custom_options):
         yield Change(f"{path}.large_custom_options", a.large_custom_options, b.large_custom_options)
@@ -83,24 +85,35 @@ def _tables(
 def _same_bytes(a: Any, b: Any) -> bool:
     if a is None or b is None:
         return a is b
+    a, b = data_bytes(a, "data"), data_bytes(b, "data")
     if len(a) != len(b):
         return False
     # In pieces: views compare element by element, copies of a whole weight tensor would double the memory.
     return all(bytes(a[i : i + _CHUNK]) == bytes(b[i : i + _CHUNK]) for i in range(0, len(a), _CHUNK))
 
 
+def _same_values(field: schema.Field, x: Any, y: Any) -> bool:
+    if field.kind == "numbers" and x is not None and y is not None:
+        x, y = list(x), list(y)  # An array compares element by element.
+    return bool(x == y or _same_numbers(_as_stored(field, x), _as_stored(field, y)))
+
+
 def _as_stored(field: schema.Field, value: Any) -> Any:
     """Floats as their field can hold them: an edited model may have more digits than the file."""
     if value is None or field.format != "f":
         return value
-    if isinstance(value, list):
-        layout = struct.Struct(f"<{len(value)}f")
-        return list(layout.unpack(layout.pack(*value)))
-    return struct.unpack("<f", struct.pack("<f", value))[0]
+    is_vector = isinstance(value, (list, array))
+    values = value if is_vector else [value]
+    layout = struct.Struct(f"<{len(values)}f")
+    try:
+        stored = list(layout.unpack(layout.pack(*values)))
+    except (struct.error, OverflowError):
+        return value  # It cannot be written: it differs from whatever can.
+    return stored if is_vector else stored[0]
 
 
 def _same_numbers(a: Any, b: Any) -> bool:
     """Equality in which NaN equals NaN."""
-    if isinstance(a, list) and isinstance(b, list):
+    if isinstance(a, (list, array)) and isinstance(b, (list, array)):
         return len(a) == len(b) and all(map(_same_numbers, a, b))
     return bool(a == b or (a != a and b != b))

@@ -12,8 +12,9 @@ from tflite_surgeon.errors import EncodeError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.schema import Field
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.flatbuffer.vector import Vector
 from tflite_surgeon.model.bulk import without_collecting
-from tflite_surgeon.model.objects import BadReference, Model, SubGraph
+from tflite_surgeon.model.objects import BadReference, Buffer, Model, SubGraph
 
 # Index fields use the value -1 for "not given".
 _NOT_GIVEN = -1
@@ -116,9 +117,12 @@ References = dict[tuple[int, str], Any]
 def indices(model: Model) -> References:
     """The indices to store for each reference: (id of the table, attribute) -> index or list of indices.
 
+    Buffers that tensors or metadata hold and the model does not list are entered in its list.
+
     Raises:
         EncodeError: an object refers to something that is not in the model's lists.
     """
+    enter_buffers(model)
     shared: _Scope = {name: _Indices(objects) for name, objects in _global_lists(model).items()}
     scopes: dict[int, _Scope] = {}
     result: References = {}
@@ -140,6 +144,32 @@ def indices(model: Model) -> References:
     return result
 
 
+def enter_buffers(model: Model) -> None:
+    """Enter new buffers in the model's list: in place of the one replaced if nobody else holds it, else at the end."""
+    listed = {id(buffer) for buffer in model.buffers or ()}
+    holders: list[Any] = [tensor for subgraph in model.subgraphs or () for tensor in subgraph.tensors or ()]
+    held = [holder.buffer for holder in (*holders, *(model.metadata or ()))]
+    new = {id(buffer): buffer for buffer in held if isinstance(buffer, Buffer) and id(buffer) not in listed}
+    if not new:
+        return
+    if model.buffers is None:
+        model.buffers = [Buffer()]  # By convention the first one is empty.
+    in_use = {id(buffer) for buffer in (*held, *(model.metadata_buffers or ()), *model.buffers[:1])}
+    for buffer in new.values():
+        before = buffer._replaces
+        while before is not None and id(before) not in listed:
+            before = before._replaces
+        buffer._replaces = None
+        if before is None or id(before) in in_use:
+            model.buffers.append(buffer)
+            continue
+        place = next(index for index, item in enumerate(model.buffers) if item is before)
+        model.buffers[place] = buffer
+        in_use.add(id(before))
+        for name in ("_offset", "_present", "_stored_data", "outside", "offset", "size"):
+            setattr(buffer, name, getattr(before, name))
+
+
 def _rare_indices(table: Table, field: Field, value: Any, known: _Indices) -> Any:
     """Indices where some references are missing on purpose or point nowhere."""
 
@@ -149,6 +179,10 @@ def _rare_indices(table: Table, field: Field, value: Any, known: _Indices) -> An
         if isinstance(item, BadReference):
             return item.index
         found = known.get(id(item))
+        if found is None and isinstance(item, int):
+            raise EncodeError(
+                f"{table.table}.{field.attribute} is the number {item}; expected one of the model's {field.refers_to}s"
+            )
         if found is None:
             raise EncodeError(
                 f"{table.table}.{field.attribute} refers to {item!r}, which is not in the model's list of such "
@@ -162,6 +196,7 @@ def _rare_indices(table: Table, field: Field, value: Any, known: _Indices) -> An
 @without_collecting()
 def copy_model(model: Model) -> Model:
     """A copy whose objects are its own; bytes, strings and numbers are shared."""
+    enter_buffers(model)
     copies: dict[int, Any] = {}
 
     def copy(table: Any) -> Any:
@@ -171,7 +206,9 @@ def copy_model(model: Model) -> Model:
         copies[id(table)] = new
         for name, is_child in _copy_plan(type(table)):
             value = getattr(table, name)
-            if value.__class__ is list:
+            if value.__class__ is Vector:
+                setattr(new, name, value.copy())
+            elif value.__class__ is list:
                 setattr(new, name, [copy(item) for item in value] if is_child else value[:])
             else:
                 setattr(new, name, copy(value) if is_child and value is not None else value)

@@ -8,8 +8,8 @@ from typing import Any
 
 from tflite_surgeon.errors import EncodeError
 from tflite_surgeon.flatbuffer.extent import end_of
-from tflite_surgeon.flatbuffer.writer import Bytes, TooLarge, Writer
-from tflite_surgeon.model import archive, convert
+from tflite_surgeon.flatbuffer.writer import Bytes, TooLarge, Writer, data_bytes
+from tflite_surgeon.model import archive, convert, files
 from tflite_surgeon.model.objects import Buffer, Model, Operator
 
 # Data behind the flatbuffer is aligned as data in it is.
@@ -27,6 +27,7 @@ def encode(model: Model) -> list[Bytes]:
         EncodeError: the model cannot be written, or something the file holds would be lost.
     """
     _refuse_loss(model)
+    require_identifier(model)
     references = convert.indices(model)
     buffers = model.buffers or []
     try:
@@ -45,13 +46,11 @@ def _encode(model: Model, references: convert.References, outside: list[Buffer])
     values: dict[tuple[int, str], Any] = {}
     behind: list[tuple[Buffer | Operator, Bytes, str, str]] = []
     for buffer in outside:
-        assert buffer.data is not None
         values[id(buffer), "data"] = None
-        behind.append((buffer, buffer.data, "offset", "size"))
+        behind.append((buffer, data_bytes(buffer.data, "buffers[].data"), "offset", "size"))
     for operator in operators:
-        assert operator.large_custom_options is not None
         names = ("large_custom_options_offset", "large_custom_options_size")
-        behind.append((operator, operator.large_custom_options, *names))
+        behind.append((operator, data_bytes(operator.large_custom_options, "large_custom_options"), *names))
     for owner, data, offset_name, size_name in behind:
         values[id(owner), offset_name] = _PLACEHOLDER
         values[id(owner), size_name] = len(data)
@@ -74,11 +73,17 @@ def _appended(model: Model, start: int) -> Iterable[Bytes]:
     source = model.source
     if source is None:
         return
+    # The model as it was read: an edited one no longer says where the file's own tables end.
+    original = files.decode(files.Source(source.raw, None, None))
+    assert original.source is not None
+    behind_from = max(end_of(original, original.source.reader), _end_of_outside_data(original))
     found = archive.find(source.raw)
-    behind_from = max(end_of(model, source.reader), _end_of_outside_data(model))
+    if found and found.start < behind_from:  # The content of a buffer, not something appended.
+        found = None
     behind_to = found.start if found else len(source.raw)
-    rest = bytes(source.raw[behind_from:behind_to])
-    if rest.strip(b"\0"):
+    # Without the padding before it, which would grow each time the file is written.
+    rest = bytes(source.raw[behind_from:behind_to]).lstrip(b"\0")
+    if rest:
         yield rest
         start += len(rest)
     if found:
@@ -92,6 +97,16 @@ def _end_of_outside_data(model: Model) -> int:
             if operator.large_custom_options is not None:
                 ends.append(operator.large_custom_options_offset + operator.large_custom_options_size)
     return max(ends, default=0)
+
+
+def require_identifier(model: Model) -> None:
+    """Refuse an identifier that the header has no room for.
+
+    Raises:
+        EncodeError: it is not four bytes.
+    """
+    if not isinstance(model.identifier, bytes) or len(model.identifier) != 4:
+        raise EncodeError(f"identifier is {model.identifier!r}, expected four bytes such as b'TFL3'")
 
 
 def _refuse_loss(model: Model) -> None:

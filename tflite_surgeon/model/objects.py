@@ -7,6 +7,7 @@ Position in its list is an object's index when the model is saved.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,20 +44,22 @@ class Buffer(Table):
         offset, size: where the file says that outside bytes lie; recomputed on save.
     """
 
-    __slots__ = _slots("Buffer", "_stored_data", "outside")
+    __slots__ = _slots("Buffer", "_stored_data", "_replaces", "outside")
     table = "Buffer"
-    extra = (("_stored_data", "o.data"), ("outside", "False"))
+    extra = (("_stored_data", "o.data"), ("_replaces", "None"), ("outside", "False"))
     data: bytes | bytearray | memoryview | None
     offset: int
     size: int
     outside: bool
     _stored_data: object
+    _replaces: Buffer | None  # The buffer whose place in the model's list it takes, if nobody else holds that one.
 
     def __init__(self, data: bytes | bytearray | memoryview | None = None, *, outside: bool = False) -> None:
         super().__init__()
         self.data = data
         self.outside = outside
         self._stored_data = None
+        self._replaces = None
 
 
 class QuantizationParameters(Table):
@@ -105,9 +108,16 @@ class Tensor(Table):
 
     @property
     def data(self) -> bytes | bytearray | memoryview | None:
-        """The bytes of a constant; None for a tensor without any."""
+        """The bytes of a constant; None for a tensor without any.
+
+        Raises:
+            SurgeonError: they lie in a file that was closed.
+        """
         buffer = self.buffer
-        return None if isinstance(buffer, BadReference) or not buffer.data else buffer.data
+        try:
+            return None if isinstance(buffer, BadReference) or not buffer.data else buffer.data
+        except ValueError:  # A released view.
+            raise SurgeonError(f"tensor {self.name!r} lies in a file that was closed: read it again") from None
 
     @property
     def type_name(self) -> str:
@@ -132,7 +142,9 @@ class Tensor(Table):
         """
         from tflite_surgeon.model.values import pack
 
+        before = self.buffer
         self.buffer = Buffer(pack(self, values))
+        self.buffer._replaces = None if isinstance(before, BadReference) else before
 
 
 class OperatorCode(Table):
@@ -173,9 +185,9 @@ class Operator(Table):
         large_custom_options: custom options that lie behind the flatbuffer, else None.
     """
 
-    __slots__ = _slots("Operator", "large_custom_options")
+    __slots__ = _slots("Operator", "_stored_options", "large_custom_options")
     table = "Operator"
-    extra = (("large_custom_options", "None"),)
+    extra = (("_stored_options", "None"), ("large_custom_options", "None"))
     opcode: OperatorCode | BadReference
     inputs: list[Tensor | BadReference | None] | None
     outputs: list[Tensor | BadReference | None] | None
@@ -186,13 +198,15 @@ class Operator(Table):
     intermediates: list[Tensor | BadReference | None] | None
     large_custom_options_offset: int
     large_custom_options_size: int
-    large_custom_options: memoryview | None
+    large_custom_options: bytes | bytearray | memoryview | None
+    _stored_options: memoryview | None
     builtin_options_2: Any
     debug_metadata_index: int
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self.large_custom_options = None
+        self._stored_options = None
 
     @property
     def name(self) -> str:
@@ -312,8 +326,14 @@ class Model(Table):
         return copy_model(self)
 
     def close(self) -> None:
-        """Let go of the file. Constants that were not read yet cannot be read any more."""
-        if self.source is not None:
+        """Let go of a file too large to be read whole: its constants cannot be read any more, nor those of copies."""
+        if self.source is not None and self.source.is_mapped:
+            views: list[object] = [buffer._stored_data for buffer in self.buffers or ()]
+            views += [node.operator._stored_options for node in self.nodes()]
+            for view in views:
+                if isinstance(view, memoryview):
+                    with suppress(BufferError):  # An array of values that is still in use.
+                        view.release()
             self.source.close()
 
     def __enter__(self) -> Model:

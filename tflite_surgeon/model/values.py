@@ -102,15 +102,25 @@ def pack(tensor: Tensor, values: ArrayLike) -> bytes:
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         _require_range(tensor, given, int(limits.min), int(limits.max))
-    return given.astype(dtype).tobytes()
+    elif dtype.kind == "b" and given.dtype.kind != "b":
+        _require_range(tensor, given, 0, 1)
+    elif given.dtype.kind not in "biufc" or (given.dtype.kind == "c" and dtype.kind != "c"):
+        raise SurgeonError(f"tensor {tensor.name!r} is of {type_name}; the values are of {given.dtype}")
+    with np.errstate(over="ignore"):
+        result = given.astype(dtype)
+    if dtype.kind in "fc" and not (np.isfinite(result) | ~np.isfinite(given)).all():
+        raise SurgeonError(f"tensor {tensor.name!r} is of {type_name}; some values are larger than it reaches")
+    return result.tobytes()
 
 
 def _require_range(tensor: Tensor, values: NDArray[Any], low: int, high: int) -> None:
     if values.size == 0:
         return
+    if values.dtype.kind not in "biuf" and not all(isinstance(value, int) for value in values.flat):
+        raise SurgeonError(f"tensor {tensor.name!r} is of {tensor.type_name}; the values are of {values.dtype}")
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
         raise SurgeonError(f"tensor {tensor.name!r} is of {tensor.type_name}; some values are not whole numbers")
-    smallest, largest = values.min(), values.max()
+    smallest, largest = int(values.min()), int(values.max())  # As integers: a float of 2**63 equals its neighbours.
     if smallest < low or largest > high:
         raise SurgeonError(
             f"tensor {tensor.name!r} is of {tensor.type_name}, which holds {low} to {high}; "

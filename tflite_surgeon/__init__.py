@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from tflite_surgeon.errors import SurgeonError as SurgeonError
     from tflite_surgeon.errors import UnusableFileError as UnusableFileError
     from tflite_surgeon.flatbuffer.patch import Patch as Patch
+    from tflite_surgeon.model.bundle import Section as Section
+    from tflite_surgeon.model.external import ExternalData as ExternalData
+    from tflite_surgeon.model.external import external_data as external_data
     from tflite_surgeon.model.files import load as load
     from tflite_surgeon.model.files import loads as loads
+    from tflite_surgeon.model.files import sections as sections
     from tflite_surgeon.model.objects import BadReference as BadReference
     from tflite_surgeon.model.objects import Buffer as Buffer
     from tflite_surgeon.model.objects import Metadata as Metadata
@@ -53,7 +57,9 @@ _HOMES = {
     "edits.plan": ("EditPlan",),
     "errors": ("DecodeError", "EncodeError", "RepairError", "SaveError", "SurgeonError", "UnusableFileError"),
     "flatbuffer.patch": ("Patch",),
-    "model.files": ("load", "loads"),
+    "model.bundle": ("Section",),
+    "model.external": ("ExternalData", "external_data"),
+    "model.files": ("load", "loads", "sections"),
     "model.objects": (
         "BadReference",
         "Buffer",

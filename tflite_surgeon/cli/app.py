@@ -34,7 +34,10 @@ class Keep(str, Enum):
     integers = "integers"
 
 
-Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model files.", show_default=False)]
+_MODEL_HELP = (
+    "A .tflite file, C source with one as an array, FILE#SECTION for one in a container, - for standard input."
+)
+Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=_MODEL_HELP, show_default=False)]
 Target = Annotated[
     Optional[list[str]],  # noqa: UP045 (typer reads the annotation at run time, on Python 3.10 too)
     typer.Option(
@@ -47,8 +50,11 @@ Target = Annotated[
 ]
 Output = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("-o", "--output", metavar="PATH", help="Write the result here.", show_default=False),
+    typer.Option(
+        "-o", "--output", metavar="PATH", help="Write the result here; - for standard output.", show_default=False
+    ),
 ]
+Paranoid = Annotated[bool, typer.Option("--paranoid", help="Read back every byte that was copied, weights included.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file named by --output.")]
 
 
@@ -112,6 +118,7 @@ def fix_bias_scale(
     ] = False,
     force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the repair and its edits, write nothing.")] = False,
+    paranoid: Paranoid = False,
 ) -> None:
     """Repair biases that are stored in a unit their kernel does not count in.
 
@@ -122,15 +129,18 @@ def fix_bias_scale(
     """
     from tflite_surgeon.cli import fixing
 
-    place = fixing.Place(output, in_place, force, dry_run)
+    place = fixing.Place(output, in_place, force, dry_run, paranoid)
     raise typer.Exit(fixing.run(models, keep.value, node, place))
 
 
 @app.command()
 def rewrite(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model file.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="PATH", help="Write the result here.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP, show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="PATH", help="Write the result here; - for standard output.")
+    ],
     force: Force = False,
+    paranoid: Paranoid = False,
 ) -> None:
     """Write a model anew: tables first, weights behind them, every buffer 16-byte aligned, nothing lost.
 
@@ -138,4 +148,4 @@ def rewrite(
     """
     from tflite_surgeon.cli import rewriting
 
-    raise typer.Exit(rewriting.run(model, output, force))
+    raise typer.Exit(rewriting.run(model, output, force, paranoid))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tflite_surgeon.cli.inputs import read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, print_error
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
-from tflite_surgeon.model.files import load
 from tflite_surgeon.report.json_report import Checked, findings_as_json
 from tflite_surgeon.rules.registry import Severity, check, require_known
 
@@ -30,7 +30,7 @@ def run(paths: Sequence[str], targets: Sequence[str] | None, format: str) -> int
 
 def _check(path: str, targets: Sequence[str]) -> Checked:
     try:
-        with load(path) as model:
+        with read_model(path) as model:
             return Checked(path, check(model, targets))
     except SurgeonError as error:
         return Checked(path, error=str(error))
@@ -51,7 +51,7 @@ def _print(checked: Sequence[Checked], targets: Sequence[str]) -> None:
         if entry.error is not None:
             print_error(entry.path, entry.error)
             continue
-        if number:
+        if number and entry.findings:
             printer.line()
         print_findings(printer, entry.path, entry.findings, targets)
         if any(finding.rule == "bias-scale" for finding in entry.findings):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free
+from tflite_surgeon.cli.inputs import STANDARD, read_model
+from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free, write_standard
 from tflite_surgeon.edits.bias_decision import Keep, Undecided
 from tflite_surgeon.edits.engine import Outcome, fix
 from tflite_surgeon.errors import SurgeonError
-from tflite_surgeon.model.files import load
-from tflite_surgeon.model.saving import back_up, save
+from tflite_surgeon.model.saving import back_up, dumps, save
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.names import printable
 from tflite_surgeon.report.repairs import print_outcome, print_plan, print_saved
@@ -28,6 +28,12 @@ class Place:
     in_place: bool
     force: bool
     dry_run: bool
+    paranoid: bool
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether the result goes to standard output, and what is told about it to standard error."""
+        return self.output is not None and str(self.output) == STANDARD
 
     def for_model(self, path: str) -> tuple[Path, bool]:
         """The file to write for a model, and whether it is the model itself.
@@ -35,6 +41,10 @@ class Place:
         Raises:
             SurgeonError: it exists, and nothing allows to replace it.
         """
+        if self.is_standard:
+            return Path(STANDARD), False
+        if path == STANDARD and (self.in_place or self.output is None):
+            raise SurgeonError("standard input has no place of its own: say with -o where the result goes")
         if self.in_place or (self.output is not None and is_same_file(self.output, path)):
             return Path(path), True
         if self.output is not None:
@@ -61,7 +71,7 @@ def run(paths: Sequence[str], keep: str, nodes: Sequence[str] | None, place: Pla
     except SurgeonError as error:
         print_error(None, error)
         return UNUSABLE
-    printer = Printer()
+    printer = Printer(stderr=place.is_standard)
     worst = 0
     for number, path in enumerate(paths):
         if number:
@@ -84,7 +94,7 @@ def _node(text: str) -> tuple[int, int]:
 def _fix(
     printer: Printer, path: str, keep: Keep, nodes: list[tuple[int, int]] | None, place: Place, several: bool
 ) -> int:
-    with load(path) as model:
+    with read_model(path) as model:
         target, is_itself = place.for_model(path)
         # A file that replaces the only copy must not rest on a guess; nor does anybody look at each of many.
         undecided: Undecided = "leave" if is_itself or several else "values"
@@ -93,14 +103,17 @@ def _fix(
         if place.dry_run:
             print_plan(printer, outcome)
         elif outcome.repairs or (place.output is not None and not is_itself):
-            _write(printer, path, target, is_itself, outcome)
+            _write(printer, target, is_itself, outcome, place)
     return _LEFT if outcome.left else 0
 
 
-def _write(printer: Printer, path: str, target: Path, is_itself: bool, outcome: Outcome) -> None:
+def _write(printer: Printer, target: Path, is_itself: bool, outcome: Outcome, place: Place) -> None:
+    if place.is_standard:
+        write_standard(dumps(outcome.model))
+        return
     backup = back_up(target) if is_itself else None
     try:
-        report = save(outcome.model, target)
+        report = save(outcome.model, target, paranoid=place.paranoid)
     except SurgeonError:
         if backup is not None:
             backup.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from tflite_surgeon.errors import SaveError, SurgeonError
@@ -18,6 +19,12 @@ def print_error(path: str | None, error: SurgeonError | str) -> None:
     separator = "" if path is None or str(error).startswith(("is ", "cannot ", "has ")) else ": "
     message = printable(str(error), longest=4096)
     Printer(stderr=True).line(f"error: {where.rstrip() + separator if separator else where}{message}", style="")
+
+
+def write_standard(data: bytes) -> None:
+    """Write a model to standard output."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def is_same_file(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:

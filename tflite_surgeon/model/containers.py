@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
+
 from tflite_surgeon.errors import UnusableFileError
 from tflite_surgeon.flatbuffer.reader import Raw
 from tflite_surgeon.flatbuffer.schema import FILE_IDENTIFIER
+from tflite_surgeon.model import bundle
 
 _KINDS = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the model it stands for: run `git lfs pull`"),
-    (b"PK\x03\x04", "is a zip archive: unpack the .tflite inside it"),
     (b"PK\x05\x06", "is an empty zip archive"),
     (b"\x1f\x8b", "is gzip-compressed: unpack it with gunzip"),
     (b"\x89HDF", "is an HDF5 file, such as a Keras .h5 model: convert it to TFLite"),
-    (b"LITERTLM", "is a .litertlm container, not a single model"),
     (b"\x89PNG", "is a PNG picture"),
     (b"\x7fELF", "is an ELF program or library"),
 )
+
+
+def describe_bundle(raw: Raw) -> str:
+    """A sentence about a container that was given as if it were a model; or about a model taken for a container."""
+    if not bundle.is_bundle(raw):
+        return "is no container: it has no models inside to choose from"
+    kind = "a .litertlm container" if raw[:8] == bundle.LITERTLM_MAGIC else "a zip archive"
+    found = bundle.sections(raw)
+    if not found:
+        return f"is {kind} without a TFLite model inside"
+    listed = ", ".join(f"{number} ({section.name})" for number, section in enumerate(found))
+    return f"is {kind} with {len(found)} TFLite model{'s' if len(found) > 1 else ''} inside: {listed}"
 
 
 def require_model(raw: Raw) -> None:
@@ -60,11 +73,12 @@ def _plausible(raw: Raw) -> bool:
 
 def _is_text(head: bytes) -> bool:
     try:
-        return all(character.isprintable() or character.isspace() for character in head.decode("utf-8", "ignore"))
+        text = getincrementaldecoder("utf-8")().decode(head)  # The last character may be cut.
     except ValueError:
         return False
+    return all(character.isprintable() or character.isspace() for character in text)
 
 
 def _shown(head: bytes) -> str:
-    first = head.decode("utf-8", "replace").splitlines()[0][:40]
-    return repr(first)
+    lines = head.decode("utf-8", "replace").split("\n")
+    return repr(next((line.strip() for line in lines if line.strip()), "")[:40])

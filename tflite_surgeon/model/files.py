@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tflite_surgeon.errors import DecodeError, UnusableFileError
 from tflite_surgeon.flatbuffer.reader import Raw, Reader
-from tflite_surgeon.model import containers, convert
+from tflite_surgeon.model import bundle, c_array, containers, convert
 from tflite_surgeon.model.bulk import without_collecting
+from tflite_surgeon.model.bundle import Section
+from tflite_surgeon.model.c_array import CArray
 from tflite_surgeon.model.objects import Model
 
 if TYPE_CHECKING:
@@ -21,28 +23,41 @@ if TYPE_CHECKING:
 # Smaller files are read whole: a mapped file that another program cuts short kills the process, and each map holds
 # a descriptor. Larger ones are mapped, so that weights nobody asks for are never read.
 MAP_FROM = 64 << 20
+# As far as C source may go on before its array begins: licences are long.
+_HEAD = 1 << 14
 
 
 class Source:
     """The file that a model was read from, as far as saving it needs to know.
 
     Attributes:
-        path: where it lies, or None for bytes that were handed over.
+        path: where it lies, or None for bytes that were handed over or taken out of a container.
+        folder: where files that the model names lie, if that is known.
+        c_array: the C source around the model, where it was read from such.
         raw: its bytes, in memory or mapped; view: the same, read-only.
         state: (size, modification time in ns) when it was read.
         reader: the reader that decoded it, which knows its layouts.
+        closed: it was a mapped file and has been let go.
     """
 
     def __init__(self, raw: Raw, path: Path | None, state: tuple[int, int] | None) -> None:
         self.raw = raw
         self.view = memoryview(raw)
         self.path = path
+        self.folder = path.parent if path is not None else None
+        self.c_array: CArray | None = None
         self.state = state
         self.reader = Reader(raw, self.view)
+        self.closed = False
+
+    @property
+    def is_mapped(self) -> bool:
+        return isinstance(self.raw, mmap.mmap)
 
     def close(self) -> None:
         """Let go of a mapped file. Views that are still in use keep it open until they go."""
         if isinstance(self.raw, mmap.mmap):
+            self.closed = True
             with suppress(BufferError):
                 self.view.release()
                 self.raw.close()
@@ -61,8 +76,12 @@ def _state(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def load(path: StrPath) -> Model:
-    """Read a model.
+def load(path: StrPath, section: str | int | None = None) -> Model:
+    """Read a model: a .tflite file, C source with one as an array, or one of those in a container.
+
+    Args:
+        path: the file.
+        section: name or number of a model inside a .litertlm or zip container.
 
     Raises:
         UnusableFileError: there is no such file, it cannot be read, or it is not a TFLite model.
@@ -75,9 +94,48 @@ def load(path: StrPath) -> Model:
             raw = _read(file, status.st_size)
     except IsADirectoryError:
         raise UnusableFileError("is a directory, not a file") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path.
+        raise UnusableFileError(f"cannot be read: {(getattr(error, 'strerror', None) or str(error)).lower()}") from None
+    return _open(raw, where, _state(status), section)
+
+
+def loads(data: bytes | bytearray | memoryview, section: str | int | None = None) -> Model:
+    """Read a model from bytes, as `load` does from a file.
+
+    Raises:
+        UnusableFileError: not a TFLite model.
+        DecodeError: some bytes cannot be decoded safely.
+    """
+    return _open(bytes(data), None, None, section)
+
+
+def sections(path: StrPath) -> list[Section]:
+    """The models inside a .litertlm or zip container, in their order; empty for other files.
+
+    Raises:
+        UnusableFileError: the file cannot be read, or is a damaged container.
+    """
+    try:
+        with open_raw(Path(path)) as raw:
+            return bundle.sections(raw) if bundle.is_bundle(raw) else []
     except OSError as error:
         raise UnusableFileError(f"cannot be read: {(error.strerror or str(error)).lower()}") from None
-    return _decode(Source(raw, where, _state(status)))
+
+
+def _open(raw: Raw, path: Path | None, state: tuple[int, int] | None, section: str | int | None) -> Model:
+    """The model in a file's content, whatever it is wrapped in."""
+    if section is not None or bundle.is_bundle(raw):
+        if section is None or not bundle.is_bundle(raw):
+            raise UnusableFileError(containers.describe_bundle(raw))
+        source = Source(bundle.read_section(raw, bundle.find_section(raw, section)), None, None)
+        source.folder = path.parent if path is not None else None
+        return decode(source)
+    if c_array.looks_like(raw[:_HEAD]):
+        around, data = c_array.parse(bytes(raw))
+        source = Source(data, path, state)
+        source.c_array = around
+        return decode(source)
+    return decode(Source(raw, path, state))
 
 
 def _read(file: BinaryIO, size: int) -> Raw:
@@ -91,23 +149,21 @@ def open_raw(path: Path) -> Iterator[Raw]:
     """A file's bytes, in memory or mapped as `load` has them."""
     with open(path, "rb") as file:
         raw = _read(file, os.fstat(file.fileno()).st_size)
-    yield raw
-    if isinstance(raw, mmap.mmap):
-        with suppress(BufferError):  # A view that is still in use lets go of the file when it goes.
-            raw.close()
+    try:
+        yield raw
+    finally:
+        if isinstance(raw, mmap.mmap):
+            with suppress(BufferError):  # A view that is still in use lets go of the file when it goes.
+                raw.close()
 
 
-def loads(data: bytes | bytearray | memoryview) -> Model:
-    """Read a model from bytes.
+def decode(source: Source) -> Model:
+    """The model in a file's bytes.
 
     Raises:
         UnusableFileError: not a TFLite model.
         DecodeError: some bytes cannot be decoded safely.
     """
-    return _decode(Source(bytes(data), None, None))
-
-
-def _decode(source: Source) -> Model:
     containers.require_model(source.raw)
     try:
         with without_collecting():
@@ -141,4 +197,4 @@ def _attach_outside_data(model: Model, source: Source) -> None:
         for operator in subgraph.operators or ():
             start, length = operator.large_custom_options_offset, operator.large_custom_options_size
             if start > 1 and start + length <= size:
-                operator.large_custom_options = source.view[start : start + length]
+                operator.large_custom_options = operator._stored_options = source.view[start : start + length]

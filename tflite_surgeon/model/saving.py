@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tflite_surgeon.errors import SaveError
+from tflite_surgeon.errors import DecodeError, SaveError
 from tflite_surgeon.flatbuffer.patch import Differences, Patch, differences, splice
-from tflite_surgeon.flatbuffer.reader import Reader
-from tflite_surgeon.model import compare, convert, files
-from tflite_surgeon.model.encode import encode
+from tflite_surgeon.flatbuffer.reader import Raw, Reader
+from tflite_surgeon.model import c_array, compare, convert, files
+from tflite_surgeon.model.encode import encode, require_identifier
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.model.second_opinion import disagreements
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Mode = Literal["auto", "splice", "reencode"]
 
 _TEMPORARY_SUFFIX = ".surgeon-tmp"
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -68,25 +70,33 @@ def dumps(model: Model, mode: Mode = "auto") -> bytes:
         EncodeError: the model cannot be written.
         SaveError: mode "splice", and the changes are not of equal size; or a proof failed.
     """
-    plan = _plan(model, mode)
-    if plan.reasons or mode == "reencode":
-        data = b"".join(encode(model))
-        _prove_encoded(model, files.loads(data))
-        return data
-    assert model.source is not None
-    data = splice(bytes(model.source.raw), plan.patches)
-    _prove_spliced(model, Reader(data, memoryview(data)), plan.patches)
-    return data
+    return _in_memory(model, mode)[0]
 
 
-def save(model: Model, path: str | os.PathLike[str], mode: Mode = "auto") -> SaveReport:
+def _in_memory(model: Model, mode: Mode) -> tuple[bytes, SaveReport]:
+    """The bytes of a file, and what was done to make them."""
+    patches, reasons = _plan(model, mode)
+    if not reasons:
+        assert model.source is not None
+        data = splice(bytes(model.source.raw), patches)
+        reasons = _shared_bytes(model, model.source, data, patches, mode)
+        if not reasons:
+            return data, SaveReport("spliced" if patches else "identical", tuple(patches), (), len(data))
+    data = b"".join(encode(model))
+    _prove_encoded(model, files.loads(data))
+    return data, SaveReport("reencoded", (), tuple(reasons), len(data))
+
+
+def save(model: Model, path: str | os.PathLike[str], mode: Mode = "auto", *, paranoid: bool = False) -> SaveReport:
     """Write the model; what was in the file before stays until the new content is whole, on disk and proven.
 
     Args:
         model: the model; it can be edited and saved again afterwards.
-        path: a new or existing regular file; a symbolic link keeps pointing at what is replaced.
+        path: a new or existing regular file; a symbolic link keeps pointing at what is replaced. A name that ends
+            in .c, .cc, .h or the like gets C source with the model as an array.
         mode: "splice" keeps every byte but equal-sized values that changed, "reencode" writes all anew, "auto"
             splices where that is enough.
+        paranoid: read back every byte that the system copied, weights included, not only the tables.
 
     Raises:
         EncodeError: the model cannot be written.
@@ -98,23 +108,46 @@ def save(model: Model, path: str | os.PathLike[str], mode: Mode = "auto") -> Sav
         raise SaveError(
             f"{source.path} has changed since the model was read: read it again, or another program's work is lost"
         )
-    plan = _plan(model, mode)
+    if target.suffix.lower() in c_array.SUFFIXES:
+        report = _save_c_array(model, target, mode)
+    else:
+        report = _save_file(model, target, mode, paranoid)
+    if source is not None and source.path is not None and Path(os.path.realpath(source.path)) == target:
+        source.path = None  # What was read lives on in memory; the file is now ours, not another program's.
+    return report
+
+
+def _save_c_array(model: Model, target: Path, mode: Mode) -> SaveReport:
+    """Write C source: what stood around the array stays, where the model was read from such."""
+    data, report = _in_memory(model, mode)
+    source = model.source
+    around = source.c_array if source is not None and source.c_array is not None else None
     with _replacing(target) as temporary:
-        if plan.reasons or mode == "reencode":
+        _write(temporary, [c_array.render(data, around or c_array.new(target.stem, target.suffix.lower()))])
+        if c_array.parse(temporary.read_bytes())[1] != data:
+            raise SaveError("what was written as C source does not read as the model")
+    return replace(report, path=target)
+
+
+def _save_file(model: Model, target: Path, mode: Mode, paranoid: bool) -> SaveReport:
+    source = model.source
+    patches, reasons = _plan(model, mode)
+    with _replacing(target) as temporary:
+        if not reasons:
+            assert source is not None
+            _write_spliced(temporary, source, patches)
+            with files.open_raw(temporary) as raw:
+                reasons = _shared_bytes(model, source, raw, patches, mode)
+                if paranoid and not _is_spliced(source.raw, raw, patches):
+                    raise SaveError("the copy differs from the original in other bytes than those that were spliced")
+            kind: Literal["spliced", "identical"] = "spliced" if patches else "identical"
+            report = SaveReport(kind, tuple(patches), (), temporary.stat().st_size, target)
+        if reasons:
+            temporary.unlink(missing_ok=True)
             _write(temporary, encode(model))
             with files.load(temporary) as written:
                 _prove_encoded(model, written)
-            reasons = tuple(plan.reasons) if mode != "reencode" else ("asked for",)
-            report = SaveReport("reencoded", (), reasons, temporary.stat().st_size, target)
-        else:
-            assert source is not None
-            _write_spliced(temporary, source, plan.patches)
-            with files.open_raw(temporary) as raw:
-                _prove_spliced(model, Reader(raw, memoryview(raw)), plan.patches)
-                kind: Literal["spliced", "identical"] = "spliced" if plan.patches else "identical"
-                report = SaveReport(kind, tuple(plan.patches), (), len(raw), target)
-    if source is not None and source.path is not None and Path(os.path.realpath(source.path)) == target:
-        source.path = None  # What was read lives on in memory; the file is now ours, not another program's.
+            report = SaveReport("reencoded", (), tuple(reasons), temporary.stat().st_size, target)
     return report
 
 
@@ -122,14 +155,17 @@ def _plan(model: Model, mode: Mode) -> Differences:
     if mode not in ("auto", "splice", "reencode"):
         raise SaveError(f"mode is {mode!r}; expected 'auto', 'splice' or 'reencode'")
     source = model.source
+    if source is not None and source.closed:
+        raise SaveError("the model's file was closed: save before closing, or read it again")
+    require_identifier(model)
     if mode == "reencode":
-        return Differences([], [])
+        return Differences([], ["asked for"])
     if source is None:
         plan = Differences([], ["the model was made in memory"])
     else:
         plan = differences(model, source.reader, convert.indices(model))
         stored = bytes(source.raw[4:8])
-        if model.identifier != stored and len(model.identifier) == 4:
+        if model.identifier != stored:
             plan.patches.insert(0, Patch(4, stored, model.identifier, "identifier"))
     if mode == "splice" and plan.reasons:
         raise SaveError(f"cannot be spliced: {'; '.join(plan.reasons[:3])}")
@@ -139,15 +175,48 @@ def _plan(model: Model, mode: Mode) -> Differences:
 # Proofs
 
 
-def _prove_spliced(model: Model, written: Reader, patches: list[Patch]) -> None:
-    """Every table of the file says what the model says, and an independent reader agrees on those touched."""
-    left = differences(model, written, convert.indices(model))
-    if left.patches or left.reasons:
+def _shared_bytes(model: Model, source: files.Source, raw: Raw, patches: list[Patch], mode: Mode) -> list[str]:
+    """Prove a spliced file: every table says what the model says, an independent reader agrees on those touched.
+
+    Returns:
+        Reasons why splicing is not enough after all: in some files several fields share bytes, and a change of one
+        would change the others. Empty where the file is right.
+
+    Raises:
+        SaveError: the file is wrong, or mode "splice" and it is not enough.
+    """
+    wrong: list[str]
+    try:
+        left = differences(model, Reader(raw, memoryview(raw), source.raw), convert.indices(model))
         wrong = [patch.path for patch in left.patches] + left.reasons
+    except DecodeError as error:
+        wrong = [str(error)]
+    if wrong and not _is_spliced(source.raw, raw, patches):
         raise SaveError(f"what was written does not read as the model: {'; '.join(wrong[:3])}")
+    reasons = [f"{what} shares bytes of the file with what changed" for what in wrong]
+    if reasons and mode == "splice":
+        raise SaveError(f"cannot be spliced: {'; '.join(reasons[:3])}")
     paths = [patch.path for patch in patches if patch.path != "identifier"]
-    if paths:
-        _raise_for(disagreements(model, written.raw, paths))
+    if paths and not reasons:
+        _raise_for(disagreements(model, raw, paths))
+    return reasons
+
+
+def _is_spliced(before: Raw, after: Raw, patches: list[Patch]) -> bool:
+    """Whether the bytes differ by the patches and by nothing else."""
+    if len(before) != len(after):
+        return False
+    at = 0
+    for patch in sorted(patches):
+        end = patch.offset + len(patch.new)
+        if not _same_range(before, after, at, patch.offset) or after[patch.offset : end] != patch.new:
+            return False
+        at = end
+    return _same_range(before, after, at, len(before))
+
+
+def _same_range(a: Raw, b: Raw, start: int, end: int) -> bool:
+    return all(a[i : min(end, i + _CHUNK)] == b[i : min(end, i + _CHUNK)] for i in range(start, end, _CHUNK))
 
 
 def _prove_encoded(model: Model, written: Model) -> None:
@@ -200,22 +269,19 @@ def _require_regular(target: Path) -> None:
 
 def _remove_leftovers(target: Path) -> None:
     """Remove temporary files that a killed save of this target left, once its process is gone."""
-    for leftover in target.parent.glob(f".{_glob_escaped(target.name)}.*{_TEMPORARY_SUFFIX}"):
-        process = leftover.name[len(target.name) + 2 :].partition("-")[0]
-        if process.isdigit() and not _is_running(int(process)):
-            leftover.unlink(missing_ok=True)
-
-
-def _glob_escaped(name: str) -> str:
-    from glob import escape
-
-    return escape(name)
+    name = re.compile(rf"\.{re.escape(target.name)}\.([0-9]{{1,10}})-[0-9a-f]{{8}}{re.escape(_TEMPORARY_SUFFIX)}")
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            match = name.fullmatch(entry.name)
+            if match and not _is_running(int(match[1])):
+                with suppress(OSError):  # Another user's, perhaps: not ours to insist on.
+                    os.unlink(entry.path)
 
 
 def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True
@@ -231,7 +297,7 @@ def _write(path: Path, pieces: list[Bytes]) -> None:
 
 
 def _write_spliced(path: Path, source: files.Source, patches: list[Patch]) -> None:
-    if source.path is not None and len(source.raw) >= files.MAP_FROM:
+    if source.path is not None and source.is_mapped:
         shutil.copyfile(source.path, path)  # The kernel copies; the weights never pass through this process.
     else:
         path.write_bytes(source.raw)
@@ -267,19 +333,27 @@ def back_up(path: Path) -> Path:
     while True:
         backup = path.with_name(path.name + (".bak" if number == 0 else f".bak.{number}"))
         try:
-            os.link(path, backup)
+            _keep(path, backup)
             return backup
         except FileExistsError:
             number += 1
-        except OSError:
-            break
-    try:
-        with open(path, "rb") as original, open(backup, "xb") as copy:
+        except OSError as error:
+            raise SaveError(f"{path} could not be backed up as {backup.name}: {error.strerror or error}") from error
+
+
+def _keep(path: Path, backup: Path) -> None:
+    """Give a file's content a second name, which must be new; a copy where the file system has no links."""
+    if os.path.lexists(backup):
+        raise FileExistsError(backup)
+    with suppress(OSError):
+        os.link(os.path.realpath(path), backup)  # Not a link to a symbolic link: that would lead to the new content.
+        return
+    with open(path, "rb") as original, open(backup, "xb") as copy:
+        try:
             shutil.copyfileobj(original, copy)
             copy.flush()
             os.fsync(copy.fileno())
-        shutil.copystat(path, backup)
-    except OSError as error:
-        backup.unlink(missing_ok=True)
-        raise SaveError(f"{path} could not be backed up as {backup.name}: {error.strerror or error}") from error
-    return backup
+            shutil.copystat(path, backup)
+        except OSError:
+            backup.unlink(missing_ok=True)
+            raise

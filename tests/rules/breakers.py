@@ -25,8 +25,14 @@ def _scale(role: str, factor: float, number: int = 0) -> Callable[[ts.Model], No
     return lambda model: builders.damage(builders.part(model, role, number), factor)
 
 
+def _unlisted_external_buffer(model: ts.Model) -> None:
+    """A constant that names an external buffer which the model does not list."""
+    builders.part(model, "weights").external_buffer = 7
+
+
 BREAKERS: dict[str, list[Breaker]] = {
     "file-identifier": [Breaker("wrong", builders.layer, _set("identifier", b"TFL2"))],
+    "external-buffer": [Breaker("unlisted", builders.layer, _unlisted_external_buffer)],
     "schema-version": [Breaker("wrong", builders.layer, _set("version", 4))],
     "bias-scale": [
         *(

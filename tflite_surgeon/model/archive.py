@@ -16,6 +16,8 @@ _END_SIGNATURE = b"PK\x05\x06"
 _ENTRY_SIGNATURE = b"PK\x01\x02"
 _ENTRY_SIZE = 46
 _LONGEST_COMMENT = 0xFFFF
+# Deflate cannot do better than 1032 to 1; labels and vocabularies do not come near. More is a bomb.
+_MOST_INFLATION = 200
 
 
 class Archive(NamedTuple):
@@ -86,14 +88,20 @@ def members(raw: Raw) -> dict[str, bytes]:
     """The associated files: names and contents.
 
     Raises:
-        UnusableFileError: the zip is damaged, encrypted or compressed in a way that Python does not know.
+        UnusableFileError: the zip is damaged, encrypted, compressed in a way that Python does not know, or a bomb.
     """
     archive = find(raw)
     if archive is None:
         return {}
-    start = archive.start if archive.shift else 0
+    data = moved(raw, archive, 0)
     try:
-        with zipfile.ZipFile(io.BytesIO(raw[start:])) as opened:
+        with zipfile.ZipFile(io.BytesIO(data)) as opened:
+            unpacked = sum(member.file_size for member in opened.infolist())
+            if unpacked > _MOST_INFLATION * len(data):
+                raise UnusableFileError(
+                    f"the zip at the end of the file says it unpacks to {unpacked} bytes, "
+                    f"over {_MOST_INFLATION} times its own size"
+                )
             return {name: opened.read(name) for name in opened.namelist()}
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise UnusableFileError(f"the zip at the end of the file cannot be read: {error}") from None

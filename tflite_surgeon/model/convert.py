@@ -154,6 +154,7 @@ def enter_buffers(model: Model) -> None:
         return
     if model.buffers is None:
         model.buffers = [Buffer()]  # By convention the first one is empty.
+    places = {id(buffer): place for place, buffer in enumerate(model.buffers)}
     in_use = {id(buffer) for buffer in (*held, *(model.metadata_buffers or ()), *model.buffers[:1])}
     for buffer in new.values():
         before = buffer._replaces
@@ -163,8 +164,7 @@ def enter_buffers(model: Model) -> None:
         if before is None or id(before) in in_use:
             model.buffers.append(buffer)
             continue
-        place = next(index for index, item in enumerate(model.buffers) if item is before)
-        model.buffers[place] = buffer
+        model.buffers[places[id(before)]] = buffer
         in_use.add(id(before))
         for name in ("_offset", "_present", "_stored_data", "outside", "offset", "size"):
             setattr(buffer, name, getattr(before, name))

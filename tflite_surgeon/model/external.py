@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -24,19 +26,36 @@ class ExternalData:
         Raises:
             SurgeonError: the file is missing, unreadable or too short.
         """
+        self.require()
         try:
             with open(self.path, "rb") as file:
                 file.seek(self.offset)
-                data = file.read(self.length)
+                return file.read(self.length)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise SurgeonError(f"external buffer file {self.path} cannot be read: {reason}") from None
-        if len(data) != self.length:
+            raise self._unreadable(error) from None
+
+    def require(self) -> None:
+        """Make sure that the bytes are there, without reading them.
+
+        Raises:
+            SurgeonError: the file is missing, no regular file, or too short.
+        """
+        try:
+            status = os.stat(self.path)
+        except OSError as error:
+            raise self._unreadable(error) from None
+        if not stat.S_ISREG(status.st_mode):
+            raise SurgeonError(f"external buffer file {self.path} is no regular file")
+        if status.st_size < self.offset + self.length:
             raise SurgeonError(
-                f"external buffer file {self.path} ends at byte {self.offset + len(data)}, the model wants bytes "
+                f"external buffer file {self.path} ends at byte {status.st_size}, the model wants bytes "
                 f"{self.offset} to {self.offset + self.length}"
             )
-        return data
+
+    def _unreadable(self, error: OSError) -> SurgeonError:
+        return SurgeonError(
+            f"external buffer file {self.path} cannot be read: {(error.strerror or str(error)).lower()}"
+        )
 
 
 def external_data(model: Model, tensor: Tensor) -> ExternalData | None:

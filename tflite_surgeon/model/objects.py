@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer import schema
-from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.flatbuffer.tables import Table
 
 if TYPE_CHECKING:
     from enum import IntEnum
@@ -214,6 +214,16 @@ class Operator(Table):
         opcode = self.opcode
         return opcode.name if isinstance(opcode, OperatorCode) else f"operator code {opcode.index}"
 
+    def flexbuffer(self) -> Any:
+        """The custom options of an operator that keeps them as a FlexBuffer, as dicts, lists, strings and numbers.
+
+        Raises:
+            SurgeonError: it has no custom options, or they are no FlexBuffer.
+        """
+        from tflite_surgeon.model.values import flexbuffer
+
+        return flexbuffer(self)
+
     def role(self, name: str) -> Tensor | None:
         """An input or output by its role, such as "input", "weights", "bias", "output"; None where absent.
 
@@ -325,6 +335,16 @@ class Model(Table):
 
         return copy_model(self)
 
+    def associated_files(self) -> dict[str, bytes]:
+        """The files that metadata tools append to a model, such as labels: name -> content.
+
+        Raises:
+            UnusableFileError: the zip that holds them is damaged, encrypted, or unpacks beyond reason.
+        """
+        from tflite_surgeon.model.archive import members
+
+        return members(self.source.raw) if self.source is not None else {}
+
     def close(self) -> None:
         """Let go of a file too large to be read whole: its constants cannot be read any more, nor those of copies."""
         if self.source is not None and self.source.is_mapped:
@@ -341,16 +361,3 @@ class Model(Table):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def require_table(value: Any, what: str) -> Any:
-    """The value, where it is an object of the model.
-
-    Raises:
-        SurgeonError: it is a reference that points nowhere, or an option table that the schema does not know.
-    """
-    if isinstance(value, BadReference):
-        raise SurgeonError(f"{what} refers to index {value.index}, where nothing stands")
-    if isinstance(value, OpaqueTable):
-        raise SurgeonError(f"{what} holds union member {value.tag}, which this schema does not know")
-    return value

@@ -12,7 +12,7 @@ from tflite_surgeon.errors import SurgeonError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from tflite_surgeon.model.objects import Tensor
+    from tflite_surgeon.model.objects import Operator, Tensor
 
 # Element types by name; those without a numpy type of their own are given as their bits.
 _DTYPES = {
@@ -48,7 +48,7 @@ def byte_count(type_name: str, elements: int) -> int | None:
 
 
 def unpack(tensor: Tensor) -> NDArray[Any]:
-    """The values of a constant, read-only, in its shape; packed integers as int8 or uint8.
+    """The values of a constant, read-only, in its shape; packed integers as int8 or uint8, strings as bytes objects.
 
     Raises:
         SurgeonError: not constant, sparse, of a type without fixed size, or bytes that do not fit shape and type.
@@ -61,6 +61,8 @@ def unpack(tensor: Tensor) -> NDArray[Any]:
         raise SurgeonError(f"tensor {tensor.name!r} is sparse: its buffer holds only the values that are not zero")
     shape = tensor.shape or []
     elements = prod(shape)
+    if type_name == "STRING":
+        return _unpack_strings(tensor, bytes(data), shape)
     expected = byte_count(type_name, elements)
     if expected is None:
         raise SurgeonError(f"tensor {tensor.name!r} is of {type_name}, which has no fixed element size")
@@ -86,11 +88,13 @@ def pack(tensor: Tensor, values: ArrayLike) -> bytes:
     """
     type_name = tensor.type_name
     shape = tuple(tensor.shape or ())
-    given = np.asarray(values)
+    given = np.asarray(values, object if type_name == "STRING" else None)
     if given.shape != shape:
         raise SurgeonError(f"tensor {tensor.name!r} has shape {list(shape)}, the values have {list(given.shape)}")
     if tensor.sparsity is not None:
         raise SurgeonError(f"tensor {tensor.name!r} is sparse: set_values would lose its structure")
+    if type_name == "STRING":
+        return _pack_strings(given)
     if type_name in _PACKED:
         bits, signed = _PACKED[type_name]
         low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
@@ -126,6 +130,46 @@ def _require_range(tensor: Tensor, values: NDArray[Any], low: int, high: int) ->
             f"tensor {tensor.name!r} is of {tensor.type_name}, which holds {low} to {high}; "
             f"the values reach from {smallest} to {largest}"
         )
+
+
+def _unpack_strings(tensor: Tensor, data: bytes, shape: list[int]) -> NDArray[Any]:
+    """Strings lie behind their count and count + 1 offsets, all int32. Source: TFLite string_util.h."""
+    count = int.from_bytes(data[:4], "little")
+    offsets = np.frombuffer(data[4 : 4 + 4 * (count + 1)], "<i4") if len(data) >= 8 + 4 * count else None
+    if offsets is None or offsets.min() < 0 or offsets.max() > len(data) or (np.diff(offsets) < 0).any():
+        raise SurgeonError(f"tensor {tensor.name!r}: its buffer of {len(data)} bytes does not hold {count} strings")
+    if count != prod(shape):
+        raise SurgeonError(
+            f"tensor {tensor.name!r} of shape {shape} takes {prod(shape)} strings, its buffer has {count}"
+        )
+    strings = np.empty(count, object)
+    strings[:] = [data[start:end] for start, end in zip(offsets.tolist(), offsets.tolist()[1:])]
+    strings = strings.reshape(shape)
+    strings.flags.writeable = False
+    return strings
+
+
+def _pack_strings(values: NDArray[Any]) -> bytes:
+    strings = [item.encode() if isinstance(item, str) else bytes(item) for item in values.reshape(-1).tolist()]
+    offsets = np.cumsum([8 + 4 * len(strings), *map(len, strings)])
+    return np.array([len(strings), *offsets], "<i4").tobytes() + b"".join(strings)
+
+
+def flexbuffer(operator: Operator) -> Any:
+    """An operator's custom options, decoded.
+
+    Raises:
+        SurgeonError: there are none, or they are no FlexBuffer.
+    """
+    from flatbuffers import flexbuffers
+
+    options = operator.large_custom_options if operator.large_custom_options is not None else operator.custom_options
+    if not options:
+        raise SurgeonError(f"operator {operator.name} has no custom options")
+    try:
+        return flexbuffers.Loads(bytes(options))
+    except Exception as error:  # The library leaves the checking of bytes to Python: any error means damage.
+        raise SurgeonError(f"the custom options of operator {operator.name} are no FlexBuffer: {error}") from None
 
 
 def _unpack_bits(packed: NDArray[np.uint8], elements: int, bits: int, signed: bool) -> NDArray[Any]:

@@ -347,7 +347,10 @@ def test_a_shape_that_would_take_all_memory():
     bias.shape = [2**31 - 1, 2**31 - 1]
     for quantization in (bias.quantization, None):
         bias.quantization = quantization
-        assert "which is no layer's" in the_finding(model).message
+        assert f"has only {len(bias.data)} bytes" in the_finding(model).message
+    bias.buffer = model.buffers[0]
+    model.subgraphs[0].inputs.append(bias)
+    assert "which is no layer's" in the_finding(model).message
 
 
 @pytest.mark.parametrize("kind", ["FLOAT32", "INT16", "INT8"])

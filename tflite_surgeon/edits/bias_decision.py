@@ -49,12 +49,12 @@ def decide(use: BiasUse, suspects: Suspects, keep: Keep, undecided: Undecided) -
 
 
 def _impossible(use: BiasUse) -> str | None:
-    if use.trouble is not None:
-        return f"{use.trouble}: without it the bias has no unit to be expressed in; restore that scale first"
     if use.bias.data is None:
         return "the bias is computed at run time, not stored: correct the operator that computes it"
     if use.integers is None:
         return f"the bias's buffer does not hold {use.channels} integers of {use.bias.type_name}"
+    if use.trouble is not None:
+        return f"{use.trouble}: without it the bias has no unit to be expressed in; restore that scale first"
     return None
 
 

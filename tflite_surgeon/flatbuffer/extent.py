@@ -16,8 +16,11 @@ def end_of(root: Table, reader: Reader) -> int:
     end = 8
     waiting = [root]
     raw = reader.raw
+    seen = 0
     while waiting:
         table = waiting.pop()
+        seen += 1
+        reader.pace(seen)
         at = table._offset
         if at is None:
             continue

@@ -82,9 +82,7 @@ class Reader:
         self.view = view
         self.origin = raw if origin is None else origin
         self.size = len(raw)
-        self.let_go: Callable[[], None] = _nothing
-        if isinstance(raw, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            self.let_go = partial(raw.madvise, mmap.MADV_DONTNEED)
+        self.let_go = letting_go(raw)
         self.budget = self.size * _BUDGET_PER_BYTE + _BUDGET_AT_LEAST
         self.newer: list[tuple[str, tuple[int, ...]]] = []
         self.layout_count = 0
@@ -279,6 +277,13 @@ class Reader:
             "it points at the same bytes again and again",
             at,
         )
+
+
+def letting_go(raw: Raw) -> Callable[[], None]:
+    """What frees the memory that reading a file's bytes has taken, where they are mapped: they can be read again."""
+    if isinstance(raw, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        return partial(raw.madvise, mmap.MADV_DONTNEED)
+    return _nothing
 
 
 def _nothing() -> None:

@@ -20,11 +20,12 @@ from tflite_surgeon.quantization import (
     six_decimals,
 )
 
-_BIAS_TYPES = ("INT32", "INT64")
+
 _ACTIVATION_TYPES = ("INT8", "UINT8", "INT16")
 _RANGE_AGREES_WITHIN = 0.01
-# No layer comes near; a damaged shape must not cost a list of that length.
-_MOST_CHANNELS = 1 << 24
+# No layer computes as many at run time; a damaged shape must not cost a list of that length.
+_MOST_CHANNELS = 1 << 16
+_BYTES = {"INT32": 4, "INT64": 8}
 
 
 def scales_of(tensor: Tensor | None) -> list[float]:
@@ -74,8 +75,10 @@ class BiasUse:
     @cached_property
     def trouble(self) -> str | None:
         """Why the unit cannot be told, where it cannot."""
-        if self.channels > _MOST_CHANNELS:
+        if self.bias.data is None and self.channels > _MOST_CHANNELS:
             return f"the bias {self.bias.name!r} has the shape {self.bias.shape}, which is no layer's"
+        if self.bias.data is not None and len(self.bias.data) < self.channels * _BYTES[self.bias.type_name]:
+            return f"the bias {self.bias.name!r} of shape {self.bias.shape} has only {len(self.bias.data)} bytes"
         factor = scales_of(self.factor)
         if len(factor) != 1 or not is_usable_scale(factor[0]):
             return f"{self.addend.factors[0]} {self.factor.name!r} has {_described(factor)}"
@@ -247,7 +250,7 @@ def bias_uses(node: Node) -> Iterator[BiasUse]:
     operator = node.operator
     for addend in addends(operator):
         bias = tensor_in_role(operator, addend.bias)
-        if bias is None or bias.type_name not in _BIAS_TYPES:
+        if bias is None or bias.type_name not in _BYTES:
             continue
         first, second = addend.factors
         factor = tensor_in_role(operator, first)

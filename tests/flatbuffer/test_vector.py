@@ -23,7 +23,7 @@ def test_short_and_long_ones_are_used_alike(count: int) -> None:
     model = read(values)
     quantization = model.subgraphs[0].tensors[0].quantization
     assert quantization.scale == values
-    assert not quantization.scale != values
+    assert (quantization.scale != values) is False
     assert repr(quantization.scale) == repr(values)
     assert quantization.scale[1:3] == [0.5, 1.0]
     assert quantization.scale + [7.0] == [*values, 7.0]

@@ -45,6 +45,7 @@ def _exit_code(entry: Checked) -> int:
 def _print(checked: Sequence[Checked], targets: Sequence[str]) -> None:
     from tflite_surgeon.report.console import Printer
     from tflite_surgeon.report.findings import print_findings
+    from tflite_surgeon.report.names import as_argument
 
     printer = Printer()
     for number, entry in enumerate(checked):
@@ -56,4 +57,4 @@ def _print(checked: Sequence[Checked], targets: Sequence[str]) -> None:
         print_findings(printer, entry.path, entry.findings, targets)
         if any(finding.rule == "bias-scale" for finding in entry.findings):
             printer.line()
-            printer.line(f"To repair: tflite-surgeon fix-bias-scale {entry.path}")
+            printer.line(f"To repair: tflite-surgeon fix-bias-scale {as_argument(entry.path)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
 
 # Control, format (such as reversed writing direction), surrogate, private use, unassigned, line and paragraph ends.
@@ -24,6 +25,11 @@ def _escaped(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # A byte that was not UTF-8, as the reader keeps it.
         return f"\\x{code - 0xDC00:02x}"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def as_argument(path: str) -> str:
+    """A path as it stands in a command to be copied: whole, quoted where a shell would split or expand it."""
+    return shlex.quote(printable(path, longest=4096))
 
 
 def quoted(name: str) -> str:

@@ -9,7 +9,7 @@ from tflite_surgeon.edits.engine import Outcome
 from tflite_surgeon.edits.plan import SetField
 from tflite_surgeon.model.saving import SaveReport
 from tflite_surgeon.report.console import Printer
-from tflite_surgeon.report.names import printable, quoted
+from tflite_surgeon.report.names import as_argument, printable, quoted
 from tflite_surgeon.rules.bias_use import BiasUse
 
 _SHOWN = 6
@@ -113,7 +113,7 @@ def _both_readings(use: BiasUse) -> list[tuple[str, str]]:
 
 def _command(path: str, use: BiasUse, keep: str) -> str:
     node = f"{use.node.subgraph_index}:{use.node.index}" if use.node.subgraph_index else str(use.node.index)
-    return f"tflite-surgeon fix-bias-scale {printable(path, longest=4096)} --node {node} --keep {keep}"
+    return f"tflite-surgeon fix-bias-scale {as_argument(path)} --node {node} --keep {keep}"
 
 
 def _numbers(values: list[float] | list[int] | None) -> str:

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from flatbuffers import flexbuffers
 
 import tflite_surgeon as ts
 from tests.builders import enum_class, table_class
@@ -74,7 +75,8 @@ def _reduction() -> Sample:
 
 def _attention() -> Sample:
     sizes = (1, 2, 2, 4)
-    return Sample([value(*sizes), value(*sizes), value(*sizes), value(1, 1, 2, 2)], [value(*sizes)])
+    scaled = flexbuffers.Dumps({"scale": 1.0})
+    return Sample([value(*sizes)] * 3 + [value(1, 1, 2, 2)], [value(*sizes)], custom_options=bytes(scaled))
 
 
 def _custom(*numbers: int) -> bytes:
@@ -85,19 +87,42 @@ _VALID = {"padding": 1, "stride_w": 1, "stride_h": 1}
 _CONVOLVED = [value(1, 4, 4, 4), constant(WEIGHTS, 4, 2, 2, 4), constant(BIAS, 4)]
 SAMPLES: dict[str, Callable[[], Sample]] = {
     **dict.fromkeys(
-        "ABS CEIL COS ELU EXP FLOOR GELU HARD_SWISH LOG LOGISTIC NEG QUANTIZE RELU RELU_N1_TO_1 RELU6 ROUND RSQRT SIN "
-        "SQRT SQUARE TANH".split(),
+        [
+            "ABS",
+            "CEIL",
+            "COS",
+            "ELU",
+            "EXP",
+            "FLOOR",
+            "GELU",
+            "HARD_SWISH",
+            "LOG",
+            "LOGISTIC",
+            "NEG",
+            "QUANTIZE",
+            "RELU",
+            "RELU_N1_TO_1",
+            "RELU6",
+            "ROUND",
+            "RSQRT",
+            "SIN",
+            "SQRT",
+            "SQUARE",
+            "TANH",
+        ],
         _unary,
     ),
     "DEQUANTIZE": lambda: Sample([value(2, 3, type="INT8")], [value(2, 3)]),
     "LEAKY_RELU": lambda: Sample([value(2, 3)], [value(2, 3)], "LeakyReluOptions", {"alpha": 0.25}),
     "SOFTMAX": lambda: Sample([value(2, 3)], [value(2, 3)], "SoftmaxOptions", {"beta": 1.0}),
     **{name: lambda name=name: _binary(f"{name.title()}Options") for name in ("ADD", "SUB", "MUL", "DIV")},
-    **{name: _binary for name in ("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")},
+    **dict.fromkeys(("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE"), _binary),
     "PRELU": lambda: Sample([value(2, 3), constant(VALUE, 3)], [value(2, 3)]),
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
-    "BATCH_MATMUL": lambda: Sample([value(1, 2, 4), constant(WEIGHTS, 1, 4, 4)], [value(1, 2, 4)], "BatchMatMulOptions"),
+    "BATCH_MATMUL": lambda: Sample(
+        [value(1, 2, 4), constant(WEIGHTS, 1, 4, 4)], [value(1, 2, 4)], "BatchMatMulOptions"
+    ),
     "CONCATENATION": lambda: Sample([value(2, 3), value(2, 3)], [value(4, 3)], "ConcatenationOptions", {"axis": 0}),
     "CONV_2D": lambda: Sample(list(_CONVOLVED), [value(1, 3, 3, 4)], "Conv2DOptions", dict(_VALID)),
     "DEPTHWISE_CONV_2D": lambda: Sample(
@@ -123,9 +148,15 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
     "STRIDED_SLICE": lambda: Sample(
         [value(2, 3), index(0, 0), index(2, 2), index(1, 1)], [value(2, 2)], "StridedSliceOptions"
     ),
-    "SPACE_TO_DEPTH": lambda: Sample([value(1, 4, 4, 1)], [value(1, 2, 2, 4)], "SpaceToDepthOptions", {"block_size": 2}),
-    "DEPTH_TO_SPACE": lambda: Sample([value(1, 2, 2, 4)], [value(1, 4, 4, 1)], "DepthToSpaceOptions", {"block_size": 2}),
-    "SPLIT": lambda: Sample([index(1, shape=()), value(2, 4)], [value(2, 2), value(2, 2)], "SplitOptions", {"num_splits": 2}),
+    "SPACE_TO_DEPTH": lambda: Sample(
+        [value(1, 4, 4, 1)], [value(1, 2, 2, 4)], "SpaceToDepthOptions", {"block_size": 2}
+    ),
+    "DEPTH_TO_SPACE": lambda: Sample(
+        [value(1, 2, 2, 4)], [value(1, 4, 4, 1)], "DepthToSpaceOptions", {"block_size": 2}
+    ),
+    "SPLIT": lambda: Sample(
+        [index(1, shape=()), value(2, 4)], [value(2, 2), value(2, 2)], "SplitOptions", {"num_splits": 2}
+    ),
     "TRANSPOSE": lambda: Sample([value(2, 3), index(1, 0)], [value(3, 2)]),
     "CUSTOM odml.scaled_dot_product_attention": _attention,
     "CUSTOM Convolution2DTransposeBias": lambda: Sample(
@@ -139,7 +170,7 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
     "CUSTOM MaxUnpooling2D": lambda: Sample(
         [value(1, 2, 2, 2), value(1, 2, 2, 2)], [value(1, 4, 4, 2)], custom_options=_custom(2, 2, 2, 2, 2, 0)
     ),
-}  # fmt: skip
+}
 
 
 def quantised(type_name: str, count: int = 1, dimension: int = 0) -> ts.QuantizationParameters | None:

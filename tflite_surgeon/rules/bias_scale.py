@@ -145,7 +145,7 @@ def refusals(view: View, use: BiasUse) -> dict[str, str]:
     """Whether each runtime refuses the node because of its bias scale: refuses, ok or unknown."""
     operator = use.node.operator
     result = {name: _by_own_kernel(name, use) for name in NAMES if name != "litert"}
-    if xnnpack.takes(operator, view.placement(use.node.subgraph)):
+    if view.placement(use.node.subgraph).takes(operator):
         mixed = xnnpack.refuses_bias_form(operator, len(use.stored), len(use.weights_scales))
         return {"litert": REFUSES if mixed else OK, **result}
     return {"litert": result["litert-no-delegate"], **result}

@@ -78,7 +78,7 @@ class View:
     def placement(self, subgraph: SubGraph) -> Placement:
         found = self._placements.get(id(subgraph))
         if found is None:
-            found = self._placements[id(subgraph)] = Placement(subgraph.operators)
+            found = self._placements[id(subgraph)] = Placement(subgraph)
         return found
 
     @cached_property

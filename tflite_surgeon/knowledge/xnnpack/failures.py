@@ -1,0 +1,336 @@
+"""What becomes of a node after the delegate took it: refused without a way back, or the end of the process.
+
+Source: xnnpack_delegate.cc (GetXNNPackDatatype, DefineXNNPACKValue, the VisitXNode functions once a subgraph is
+built), XNNPACK's xnn_define_... and xnn_create_runtime; each text as ai-edge-litert 2.3.0 was seen to say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from tflite_surgeon.knowledge.xnnpack import shapes
+from tflite_surgeon.knowledge.xnnpack.candidate import Candidate, kind_of
+from tflite_surgeon.knowledge.xnnpack.claims import CLAIMS, Claim
+from tflite_surgeon.knowledge.xnnpack.conditions import NARROW_INTEGERS
+from tflite_surgeon.knowledge.xnnpack.tensors import (
+    EIGHT_BITS,
+    FLOATS,
+    INTEGERS,
+    MOST_DIMENSIONS,
+    affine,
+    blockwise,
+    datatype,
+    is_constant,
+    ratio,
+    scale_and_zero_point,
+)
+from tflite_surgeon.quantization import float32, is_usable_scale
+
+if TYPE_CHECKING:
+    from tflite_surgeon.knowledge.xnnpack.placement import Placement
+    from tflite_surgeon.model.objects import Operator, Tensor
+
+CREATION = "failed to create XNNPACK runtime"
+RESHAPING = "XNNPack delegate failed to reshape runtime"
+OUTPUT = "XNNPack delegate failed to get external value shape"
+
+_REQUANTISED_BELOW = 256.0
+
+
+class Failure(NamedTuple):
+    """A way in which a node fails.
+
+    Attributes:
+        message: what the runtime says when tensors are allocated, up to the number of the node that replaced this
+            one; empty where it dies.
+        kills: whether the process dies; None where it may, because memory beside an array is read.
+    """
+
+    message: str
+    kills: bool | None = False
+
+
+# Operators whose types XNNPACK compares when it makes the runtime; others when the node is defined, or never.
+_CREATED_BY_TYPE = frozenset(
+    [
+        "ABS",
+        "CEIL",
+        "COS",
+        "ELU",
+        "EXP",
+        "FLOOR",
+        "GELU",
+        "HARD_SWISH",
+        "LEAKY_RELU",
+        "LOG",
+        "LOGISTIC",
+        "NEG",
+        "RELU",
+        "RELU_N1_TO_1",
+        "RELU6",
+        "ROUND",
+        "RSQRT",
+        "SIN",
+        "SQRT",
+        "SQUARE",
+        "TANH",
+    ]
+)
+_DEFINED_BY_TYPE = frozenset(
+    [
+        "BATCH_MATMUL",
+        "CONCATENATION",
+        "DEPTH_TO_SPACE",
+        "DIV",
+        "MAX_POOL_2D",
+        "MAXIMUM",
+        "MINIMUM",
+        "PAD",
+        "PRELU",
+        "RESHAPE",
+        "SLICE",
+        "SOFTMAX",
+        "SPACE_TO_DEPTH",
+        "SPLIT",
+        "SQUARED_DIFFERENCE",
+        "STRIDED_SLICE",
+        "TRANSPOSE",
+    ]
+)
+# Operators whose 8-bit outputs must have the scale and zero point of the inputs.
+_SAME_QUANTISATION = frozenset(
+    [
+        "CONCATENATION",
+        "DEPTH_TO_SPACE",
+        "MAX_POOL_2D",
+        "PAD",
+        "RESHAPE",
+        "RESIZE_BILINEAR",
+        "SLICE",
+        "SPACE_TO_DEPTH",
+        "SPLIT",
+        "STRIDED_SLICE",
+        "TRANSPOSE",
+    ]
+)
+# Positions of input, weights and bias.
+_LAYERS = {
+    "CONV_2D": (0, 1, 2),
+    "DEPTHWISE_CONV_2D": (0, 1, 2),
+    "FULLY_CONNECTED": (0, 1, 2),
+    "TRANSPOSE_CONV": (2, 1, 3),
+}
+# Numbers that XNNPACK gives to elementwise operators of two inputs.
+_BINARY_NUMBERS = {
+    "ADD": 0,
+    "SUB": 1,
+    "MUL": 2,
+    "DIV": 3,
+    "MAXIMUM": 4,
+    "MINIMUM": 5,
+    "SQUARED_DIFFERENCE": 7,
+    "PRELU": 8,
+}
+# Operators with integer weights beside floats, and the ranks of inputs that cannot be made integers at run time.
+_UNFIT_FOR_INTEGERS = {"FULLY_CONNECTED": range(1), "BATCH_MATMUL": range(MOST_DIMENSIONS + 1, 1 << 31)}
+# Operators that the runtime calls by another name when it complains.
+_MISNAMED = {"REDUCE_MAX": "STABLEHLO_CASE", "REDUCE_MIN": "ADD"}
+# Operators that read the input at a position before they know that it is given.
+_READ_UNASKED = {
+    **dict.fromkeys((*_CREATED_BY_TYPE, "QUANTIZE", "DEQUANTIZE"), (0,)),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "PRELU"), (0, 1)),
+    **dict.fromkeys(("BATCH_MATMUL", "CONCATENATION", "SPLIT", "TRANSPOSE", "MEAN", "SUM", "PAD"), (0, 1)),
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"), (0, 1, 2)),
+    **dict.fromkeys(("FULLY_CONNECTED", "RESHAPE", "RESIZE_BILINEAR", "REDUCE_MAX", "REDUCE_MIN"), (0, 1)),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D", "SOFTMAX", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE"), (0,)),
+    "SLICE": (0, 1, 2),
+    "STRIDED_SLICE": (0, 1, 2, 3),
+}
+# Operators that count on their inputs without counting them.
+_UNCOUNTED = {"SLICE": 3, "STRIDED_SLICE": 4, "BATCH_MATMUL": 2}
+
+
+def failures_after_taking(operator: Operator, placement: Placement) -> list[Failure]:
+    """How a node fails because it is offered to the delegate, in the order in which it would be noticed.
+
+    Kills come from the offer itself, so they are reported whether or not the node is taken; the rest only of nodes
+    that are.
+
+    Raises:
+        SurgeonError: a constant lies in a file that was closed.
+    """
+    kind = kind_of(operator)
+    claim = CLAIMS.get(kind)
+    if claim is None:
+        return []
+    node = Candidate(operator, kind, claim.options, placement.statics)
+    if not node.sound:
+        return []
+    found = list(_kills(node, claim, placement))
+    if placement.takes(operator) and not placement.unpacks(operator):
+        found += [Failure(message) for message in _messages(node, claim, placement)]
+    return found
+
+
+def refuses_bias_form(operator: Operator, bias_scales: int, weights_scales: int) -> bool:
+    """Whether a node it took fails to allocate because bias and weights differ in being per tensor or per channel.
+
+    Source: xnn_define_convolution_2d and its kin; int8 fully connected layers take both, uint8 ones no bias per
+    channel.
+    """
+    if operator.name == "FULLY_CONNECTED":
+        weights = operator.role("weights")
+        return bias_scales > 1 and weights is not None and weights.type_name == "UINT8"
+    return (bias_scales > 1) != (weights_scales > 1)
+
+
+# What kills the process: the delegate judges nodes with nowhere to complain to, and complains nevertheless
+
+
+def _kills(node: Candidate, claim: Claim, placement: Placement) -> Iterator[Failure]:
+    unasked = _READ_UNASKED.get(node.kind, ())
+    if len(node.inputs) < _UNCOUNTED.get(node.kind, 0) or any(
+        node.input(n) is None for n in unasked[: len(node.inputs)]
+    ):
+        yield Failure("", None)
+    elif node.kind == "SPLIT" and node.option("num_splits") != len(node.outputs):
+        yield Failure("", True)
+    elif node.kind == "CUSTOM odml.scaled_dot_product_attention":
+        options = node.operator.custom_options or node.operator.large_custom_options
+        if not options and placement.takes(node.operator):
+            yield Failure("", True)
+    elif node.kind in ("QUANTIZE", "BATCH_MATMUL") and replace(claim, also=claim.also[:-1]).covers(node):
+        # The last condition compares types, and says so where one of them is none.
+        compared = node.inputs[:2] if node.kind == "BATCH_MATMUL" else [node.required(0), node.output]
+        if any(tensor.type_name in EIGHT_BITS and datatype(tensor) is None for tensor in compared):
+            yield Failure("", True)
+
+
+# What is said of a node that was taken
+
+
+def _messages(node: Candidate, claim: Claim, placement: Placement) -> Iterator[str]:
+    values = [
+        tensor
+        for n, tensor in enumerate(node.inputs[: len(claim.forms)])
+        if n not in claim.plain and tensor is not None and tensor.type_name != "RESOURCE"
+    ]
+    for tensor in (*values, *node.outputs):
+        number = placement.tensor_numbers.get(id(tensor), -1)
+        if datatype(tensor) is None:
+            yield (
+                f"{_untyped(tensor, number)}unsupported datatype ({tensor.type_name}) of tensor {number} in XNNPACK "
+                f"delegatefailed to create XNNPACK Value for tensor {number}"
+            )
+    named = (
+        f"{_MISNAMED.get(node.kind, node.kind.split()[-1])} node #{placement.node_numbers.get(id(node.operator), -1)}"
+    )
+    if _is_hybrid(node) and len(node.required(0).shape or ()) in _UNFIT_FOR_INTEGERS[node.kind]:
+        yield "failed to create XNNPACK Value for tensor -1"  # The inputs, made integers at run time.
+    if _is_hybrid(node) and scale_and_zero_point(node.required(1))[1] != 0:
+        yield f"failed to update filter tensor {named}"
+    bias = node.input(_LAYERS[node.kind][2]) if node.kind in _LAYERS else None
+    too_deep = any(
+        len(tensor.shape or ()) > MOST_DIMENSIONS for tensor in (*values, *node.outputs) if tensor is not bias
+    )
+    if too_deep or not _is_definable(node):
+        binary = _BINARY_NUMBERS.get(node.kind)
+        yield f"failed to delegate {named}" + (f" (binary_op_type={binary}, status=2)" if binary is not None else "")
+    if not _is_creatable(node):
+        yield CREATION
+    if any(is_constant(tensor) for tensor in node.outputs):
+        yield OUTPUT
+    if not shapes.agree(node):
+        yield RESHAPING
+
+
+def _untyped(tensor: Tensor, number: int) -> str:
+    """Why XNNPACK has no type for a tensor; nothing where the type itself is the reason."""
+    type_name = tensor.type_name
+    if type_name not in INTEGERS:
+        return ""
+    subject = f"{type_name} tensor {number} in XNNPACK delegate"
+    found = affine(tensor)
+    if found is None:
+        return f"unsupported quantization type {2 if blockwise(tensor) is not None else 0} for {subject}"
+    for channel, scale in enumerate(found.scales):
+        if not is_usable_scale(scale):
+            return f"unsupported scale value ({scale:f}) in channel {channel} for {subject}"
+    several = len(found.scales)
+    if several > 1 and type_name == "UINT8":
+        return f"unsupported number ({several}) of scale quantization parameters for {subject}"
+    if several == 1 and type_name != "INT32":
+        return f"unsupported zero-point value ({found.zero_points[0]}) for {subject}"
+    for channel, point in enumerate(found.zero_points):
+        if point != 0:
+            return f"unsupported zero-point value ({point}) in channel {channel} of {subject}"
+    return (
+        f"mismatching number of quantization parameters {several} and outer dimension "
+        f"{(tensor.shape or [0])[found.dimension : found.dimension + 1] or [0]} for {subject}"
+    )
+
+
+def _is_hybrid(node: Candidate) -> bool:
+    """Integer weights beside floats."""
+    if node.kind not in _UNFIT_FOR_INTEGERS or node.required(0).type_name not in FLOATS:
+        return False
+    return node.required(1).type_name in NARROW_INTEGERS
+
+
+def _is_definable(node: Candidate) -> bool:
+    """Whether XNNPACK takes the node's types and quantisation."""
+    source = node.inputs[1] if node.kind == "SPLIT" else node.inputs[0]
+    compared = [source]
+    if node.kind in _BINARY_NUMBERS or node.kind == "CONCATENATION":
+        compared = node.inputs
+    types = {tensor.type_name for tensor in (*compared, *node.outputs)}
+    if node.kind in _DEFINED_BY_TYPE and len(types) > 1:
+        return False
+    if node.kind == "BATCH_MATMUL":
+        return "UINT8" not in types
+    if node.kind == "TRANSPOSE" and not shapes.is_permutation(node):
+        return False
+    if node.kind in _SAME_QUANTISATION and node.output.type_name in EIGHT_BITS:
+        wanted = [(tensor.type, *scale_and_zero_point(tensor)) for tensor in (*compared, *node.outputs)]
+        return wanted.count(wanted[0]) == len(wanted)
+    return node.kind not in _LAYERS or _is_definable_layer(node)
+
+
+def _is_definable_layer(node: Candidate) -> bool:
+    value, weights, bias = (node.input(position) for position in _LAYERS[node.kind])
+    if value is None or weights is None:
+        return True
+    if node.kind == "TRANSPOSE_CONV":
+        mixed = (value.type_name, weights.type_name) in (("FLOAT32", "INT8"), ("FLOAT32", "FLOAT16"))
+        if value.type != node.output.type or not (value.type == weights.type or mixed):
+            return False
+    elif node.kind != "FULLY_CONNECTED" and value.type_name == "INT8":
+        found = affine(weights)
+        if found is not None and any(found.zero_points):
+            return False
+    if bias is None:
+        return True
+    of_bias, of_weights = node.statics.stored_type(bias), node.statics.stored_type(weights)
+    if value.type_name in FLOATS:
+        return of_bias == "FLOAT32" or (of_bias == of_weights == "FLOAT16" and node.kind != "TRANSPOSE_CONV")
+    scales = [affine(tensor) for tensor in (bias, weights)]
+    counts = [len(found.scales) if found is not None else 0 for found in scales]
+    return of_bias == "INT32" and not refuses_bias_form(node.operator, counts[0], counts[1])
+
+
+def _is_creatable(node: Candidate) -> bool:
+    """Whether XNNPACK has a kernel for the node's types and scales."""
+    if node.kind in _CREATED_BY_TYPE:
+        return node.required(0).type == node.output.type
+    if node.kind not in _LAYERS or node.output.type_name not in EIGHT_BITS:
+        return True
+    value, weights = (node.required(position) for position in _LAYERS[node.kind][:2])
+    found = affine(weights)
+    scale, result = scale_and_zero_point(value)[0], scale_and_zero_point(node.output)[0]
+    return found is None or all(
+        ratio(float32(scale * factor), result) < _REQUANTISED_BELOW
+        for factor in found.scales
+        if is_usable_scale(factor)
+    )

@@ -1,0 +1,132 @@
+"""Whether the shapes of a node fit together for XNNPACK, which asks when tensors are allocated.
+
+Shapes are those written in the file. Inside a part of the graph that the delegate runs, XNNPACK computes its own.
+Source: XNNPACK's reshape functions; confirmed with ai-edge-litert 2.3.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import zip_longest
+
+from tflite_surgeon.knowledge.xnnpack.candidate import Candidate
+from tflite_surgeon.knowledge.xnnpack.tensors import count, integers
+
+
+def agree(node: Candidate) -> bool:
+    """Whether nothing speaks against a node's shapes."""
+    check = _CHECKS.get(node.kind)
+    return check is None or check(node)
+
+
+def is_permutation(node: Candidate) -> bool:
+    """Whether the second input names each of so many dimensions once."""
+    order = integers(node.required(1))[: count(node.required(1))]
+    return sorted(order) == list(range(count(node.required(1)))) and bool(order)
+
+
+def _shape(node: Candidate, position: int = 0) -> list[int]:
+    return node.required(position).shape or []
+
+
+def _broadcast(first: list[int], second: list[int]) -> bool:
+    return all(a == b or 1 in (a, b) for a, b in zip_longest(reversed(first), reversed(second), fillvalue=1))
+
+
+def _elementwise(node: Candidate) -> bool:
+    return _broadcast(_shape(node, 0), _shape(node, 1))
+
+
+def _joined(node: Candidate) -> bool:
+    axis = node.option("axis")
+    shapes = [list(tensor.shape or []) for tensor in node.inputs]
+    if any(len(shape) != len(shapes[0]) or not -len(shape) <= axis < len(shape) for shape in shapes):
+        return False
+    for shape in shapes:
+        shape[axis] = 0
+    return shapes.count(shapes[0]) == len(shapes)
+
+
+def _is_image(node: Candidate) -> bool:
+    return len(_shape(node)) == 4
+
+
+def _holds_image(node: Candidate) -> bool:
+    return len(_shape(node)) >= 4
+
+
+def _convolved(node: Candidate) -> bool:
+    return _shape(node)[3] % _shape(node, 1)[3] == 0
+
+
+def _convolved_by_channel(node: Candidate) -> bool:
+    return _shape(node)[3] * int(node.option("depth_multiplier")) == _shape(node, 1)[3]
+
+
+def _connected(node: Candidate) -> bool:
+    return count(node.required(0)) % _shape(node, 1)[1] == 0
+
+
+def _multiplied(node: Candidate) -> bool:
+    left, right = _shape(node, 0), _shape(node, 1)
+    inner = left[-2 if node.option("adj_x") else -1], right[-1 if node.option("adj_y") else -2]
+    return inner[0] == inner[1] and 0 not in left and _broadcast(left[:-2], right[:-2])
+
+
+def _reduced(node: Candidate) -> bool:
+    rank = len(_shape(node))
+    return all(-rank <= axis < rank for axis in integers(node.required(1)))
+
+
+def _reshaped(node: Candidate) -> bool:
+    """At most one size is left open, which a 0 does too."""
+    tensor = node.input(1)
+    given = integers(tensor)[: count(tensor)] if tensor is not None else list(node.option("new_shape") or ())
+    known, opened, elements = 1, 0, count(node.required(0))
+    for size in given:
+        known *= size if size > 0 else 1
+        opened += size in (0, -1)
+    return opened <= 1 and (elements % known == 0 if opened else elements == known)
+
+
+def _resized(node: Candidate) -> bool:
+    return all(0 < size < 1 << 24 for size in integers(node.required(1)))
+
+
+def _blocks_spread(node: Candidate) -> bool:
+    return _is_image(node) and _shape(node)[3] % int(node.option("block_size")) ** 2 == 0
+
+
+def _parted(node: Candidate) -> bool:
+    axis, shape = (integers(node.required(0)) or [0])[0], _shape(node, 1)
+    return -len(shape) <= axis < len(shape) and shape[axis] % len(node.outputs) == 0
+
+
+def _has_dimensions(node: Candidate) -> bool:
+    return bool(_shape(node))
+
+
+def _transposed(node: Candidate) -> bool:
+    return count(node.required(1)) == len(_shape(node))
+
+
+_CHECKS: dict[str, Callable[[Candidate], bool]] = {
+    **dict.fromkeys(
+        ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "PRELU"),
+        _elementwise,
+    ),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "SPACE_TO_DEPTH"), _is_image),
+    "MAX_POOL_2D": _holds_image,
+    **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), _reduced),
+    **dict.fromkeys(("SOFTMAX", "SLICE"), _has_dimensions),
+    "BATCH_MATMUL": _multiplied,
+    "CONCATENATION": _joined,
+    "CONV_2D": _convolved,
+    "DEPTHWISE_CONV_2D": _convolved_by_channel,
+    "FULLY_CONNECTED": _connected,
+    "RESHAPE": _reshaped,
+    "RESIZE_BILINEAR": _resized,
+    "DEPTH_TO_SPACE": _blocks_spread,
+    "SPLIT": _parted,
+    "TRANSPOSE": _transposed,
+}

@@ -1,0 +1,185 @@
+"""A tensor as the XNNPACK delegate reads it: by the type, shape and quantisation written in the file.
+
+Source: xnnpack_delegate.cc, CheckTensor...Type, CheckTensorShape, CheckTensorStaticAllocation and GetXNNPackDatatype,
+of the LiteRT sources that ai-edge-litert 2.3.0 was made from; confirmed by asking the runtime what it had delegated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import Enum, auto
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tflite_surgeon.quantization import are_usable_scales, float32
+
+if TYPE_CHECKING:
+    from tflite_surgeon.model.objects import Tensor
+
+MOST_DIMENSIONS = 6
+ANY_RANK = (0, MOST_DIMENSIONS)
+# The integers that a type holds; XNNPACK takes no zero point outside. A bias has none but 0.
+INTEGERS = {"INT8": (-128, 127), "UINT8": (0, 255), "INT4": (-8, 7), "INT2": (-2, 1), "INT32": (0, 0)}
+FLOATS = frozenset({"FLOAT32", "FLOAT16"})
+EIGHT_BITS = frozenset({"INT8", "UINT8"})
+# Zero points that every channel of weights may have: of 4-bit weights also 8, the middle of the unsigned range.
+_CHANNEL_ZERO_POINTS = {"INT4": (0, 8)}
+
+
+class Scheme(Enum):
+    """How a tensor must be quantised for its node to be taken."""
+
+    ANY = auto()
+    """Nobody looks."""
+    ONE_SCALE = auto()
+    """One scale, along dimension 0; its value is not looked at."""
+    FILTER = auto()
+    """Usable scales: one and a zero point that the type holds, or one for each channel and the first zero point 0."""
+    FILTER_OF_ONE_SCALE = auto()
+    """One usable scale, along dimension 0, and a zero point that the type holds."""
+    MATRIX = auto()
+    """Any number of scales, along the output channels if several; or blocks of a multiple of 32."""
+    MATRIX_BY_CHANNEL = auto()
+    """One scale for each output channel."""
+    BIAS = auto()
+    """Usable scales along dimension 0; a single one with zero point 0."""
+
+
+Form = Mapping[str, Scheme]
+"""The types that a tensor may be of, each with the scheme it then must follow."""
+
+_BLOCK_MULTIPLE = 32
+
+
+class Affine(NamedTuple):
+    """real = (integer - zero_point) * scale, with one scale or one for each index of a dimension."""
+
+    scales: list[float]
+    zero_points: list[int]
+    dimension: int
+
+
+def affine(tensor: Tensor) -> Affine | None:
+    """How the tensor is quantised; None where it is not, or in blocks or along several axes."""
+    quantization = tensor.quantization
+    if quantization is None or not quantization.scale or _details(tensor) is not None:
+        return None
+    scales = quantization.scale
+    zero_points = quantization.zero_point or [0]
+    if len(zero_points) < len(scales):
+        zero_points = zero_points + [zero_points[0]] * (len(scales) - len(zero_points))
+    return Affine(scales, zero_points, quantization.quantized_dimension)
+
+
+def blockwise(tensor: Tensor) -> Any | None:
+    """The table of a blockwise quantisation, else None."""
+    details = _details(tensor)
+    return details if getattr(details, "table", "") == "BlockwiseQuantization" else None
+
+
+def _details(tensor: Tensor) -> Any | None:
+    details = tensor.quantization.details if tensor.quantization is not None else None
+    return None if getattr(details, "table", "") == "CustomQuantization" else details
+
+
+def is_quantised(tensor: Tensor) -> bool:
+    """Whether the runtime keeps a quantisation of any scheme."""
+    return affine(tensor) is not None or _details(tensor) is not None
+
+
+def is_constant(tensor: Tensor) -> bool:
+    """Whether the file holds its values; those of a tensor without elements are a vector of no bytes."""
+    return bool(tensor.data) or (count(tensor) == 0 and getattr(tensor.buffer, "data", None) is not None)
+
+
+def scale_and_zero_point(tensor: Tensor) -> tuple[float, int]:
+    """Those of a tensor with a single scale; else (0, 0), as the runtime keeps them."""
+    found = affine(tensor)
+    return (found.scales[0], found.zero_points[0]) if found is not None and len(found.scales) == 1 else (0.0, 0)
+
+
+def has_rank(tensor: Tensor, ranks: tuple[int, int]) -> bool:
+    """Whether it has so many dimensions, none of them empty."""
+    shape = tensor.shape or ()
+    return ranks[0] <= len(shape) <= ranks[1] and min(shape, default=1) > 0
+
+
+def count(tensor: Tensor) -> int:
+    """How many elements it has."""
+    return prod(tensor.shape or ())
+
+
+def integers(tensor: Tensor) -> list[int]:
+    """The values of a constant of INT32 or INT64, as many as its bytes hold, in one row.
+
+    Raises:
+        SurgeonError: they lie in a file that was closed.
+    """
+    width = 8 if tensor.type_name == "INT64" else 4
+    data = tensor.data or b""
+    return [
+        int.from_bytes(data[start : start + width], "little", signed=True)
+        for start in range(0, len(data) - width + 1, width)
+    ]
+
+
+def suits(tensor: Tensor, form: Form, axis: int = 0) -> bool:
+    """Whether the tensor is of a type of the form and quantised accordingly, its channels along the axis."""
+    scheme = form.get(tensor.type_name)
+    if scheme is None or scheme is Scheme.ANY:
+        return scheme is Scheme.ANY
+    found = affine(tensor)
+    if found is None:
+        return scheme is Scheme.MATRIX and _has_blocks(tensor)
+    several = len(found.scales) > 1
+    low, high = INTEGERS[tensor.type_name]
+    if scheme is Scheme.ONE_SCALE:
+        return not several and found.dimension == 0
+    if scheme is Scheme.MATRIX:
+        return not several or found.dimension == axis
+    if scheme is Scheme.MATRIX_BY_CHANNEL:
+        return found.dimension == axis and len(found.scales) == (tensor.shape or [0])[axis]
+    if not are_usable_scales(found.scales) or len(tensor.shape or ()) > MOST_DIMENSIONS:
+        return False
+    if scheme is Scheme.FILTER_OF_ONE_SCALE:
+        return not several and found.dimension == 0 and low <= found.zero_points[0] <= high
+    if scheme is Scheme.FILTER and several:
+        return found.dimension == axis and found.zero_points[0] == 0 and bool(tensor.shape)
+    if scheme is Scheme.BIAS and found.dimension != 0:
+        return False
+    return bool(tensor.shape) if several else low <= found.zero_points[0] <= high
+
+
+def _has_blocks(tensor: Tensor) -> bool:
+    blocks = blockwise(tensor)
+    return blocks is not None and blocks.scales is not None and blocks.block_size % _BLOCK_MULTIPLE == 0
+
+
+def datatype(tensor: Tensor) -> str | None:
+    """The type that XNNPACK gives the tensor, quantisation included; None where it has none for it."""
+    type_name = tensor.type_name
+    if type_name in FLOATS:
+        return type_name
+    if type_name not in INTEGERS:
+        return None
+    found = affine(tensor)
+    if found is None:
+        return "blocks of INT4" if type_name == "INT4" and blockwise(tensor) is not None else None
+    if not are_usable_scales(found.scales):
+        return None
+    if len(found.scales) == 1:
+        low, high = INTEGERS[type_name]
+        return type_name if low <= found.zero_points[0] <= high and found.dimension >= 0 else None
+    shape = tensor.shape or []
+    if type_name == "UINT8" or found.dimension >= len(shape) or len(found.scales) != shape[found.dimension]:
+        return None
+    allowed = _CHANNEL_ZERO_POINTS.get(type_name, (0,))
+    return f"{type_name} by channel" if all(point in allowed for point in found.zero_points) else None
+
+
+def ratio(first: float, second: float) -> float:
+    """A quotient of two float32 values in float32, infinite or not a number where C gives that."""
+    if second == 0:
+        return math.nan if first == 0 or math.isnan(first) else math.copysign(math.inf, first)
+    return float32(first / second)

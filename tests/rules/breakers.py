@@ -30,9 +30,38 @@ def _unlisted_external_buffer(model: ts.Model) -> None:
     builders.part(model, "weights").external_buffer = 7
 
 
+def _slice() -> ts.Model:
+    """A STRIDED_SLICE of floats, from 1 to 3."""
+    net = builders.Net()
+    whole = net.tensor("whole", [4], "FLOAT32")
+    limits = [net.tensor(name, [1], "INT32", values=[value]) for name, value in (("begin", 1), ("end", 3), ("step", 1))]
+    part = net.tensor("part", [2], "FLOAT32")
+    net.operator("STRIDED_SLICE", 1, [whole, *limits], [part], "StridedSliceOptions")
+    return net.model([whole], [part])
+
+
+def _end_at_zero(model: ts.Model) -> None:
+    model.subgraphs[0].operators[0].inputs[2].set_values([0])
+
+
+def _large_requantization(model: ts.Model) -> None:
+    """An output so fine that input scale x weights scale / output scale passes 256."""
+    unit = builders.scales(builders.part(model, "input"))[0] * builders.scales(builders.part(model, "weights"))[0]
+    builders.part(model, "output").quantization.scale = [unit / 300]
+
+
+def _zero_output_scale(model: ts.Model) -> None:
+    builders.part(model, "output").quantization.scale = [0.0]
+
+
 BREAKERS: dict[str, list[Breaker]] = {
     "file-identifier": [Breaker("wrong", builders.layer, _set("identifier", b"TFL2"))],
     "external-buffer": [Breaker("unlisted", builders.layer, _unlisted_external_buffer)],
+    "xnnpack-failure": [
+        Breaker("requantization", lambda: builders.layer("CONV_2D"), _large_requantization),
+        Breaker("output-scale", lambda: builders.layer("CONV_2D"), _zero_output_scale),
+    ],
+    "xnnpack-wrong-numbers": [Breaker("end-at-zero", _slice, _end_at_zero)],
     "schema-version": [Breaker("wrong", builders.layer, _set("version", 4))],
     "bias-scale": [
         *(

@@ -61,9 +61,10 @@ def test_select_and_targets_must_exist():
 
 def test_select_runs_only_these():
     model = BREAKERS["bias-scale"][0].make()
-    for breakers in BREAKERS.values():
-        breakers[0].damage(model)
-    assert {finding.rule for finding in ts.check(model)} == set(BREAKERS)
-    for name in BREAKERS:
+    together = ("bias-scale", "external-buffer", "file-identifier", "schema-version")
+    for name in together:
+        BREAKERS[name][0].damage(model)
+    assert {finding.rule for finding in ts.check(model)} == set(together)
+    for name in together:
         assert {finding.rule for finding in ts.check(model, select=[name])} == {name}
     assert ts.check(model, select=[]) == []

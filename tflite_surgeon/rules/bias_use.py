@@ -20,7 +20,6 @@ from tflite_surgeon.quantization import (
     six_decimals,
 )
 
-
 _ACTIVATION_TYPES = ("INT8", "UINT8", "INT16")
 _RANGE_AGREES_WITHIN = 0.01
 # No layer computes as many at run time; a damaged shape must not cost a list of that length.

@@ -113,7 +113,7 @@ class Rule:
 
 _RULES: dict[str, Rule] = {}
 # The modules that declare rules: importing one is what declares them.
-_FAMILIES = ("file_header", "external_data", "bias_scale")
+_FAMILIES = ("file_header", "external_data", "delegate", "bias_scale")
 
 
 def rule(name: str, *, operators: Iterable[str], source: str) -> Callable[[Check], Check]:

@@ -52,6 +52,11 @@ class Failure(NamedTuple):
     kills: bool | None = False
 
 
+def is_certain(failure: Failure) -> bool:
+    """Whether the file decides it: shapes between nodes are computed anew by the delegate, whatever is stored."""
+    return failure.message != RESHAPING
+
+
 # Operators whose types XNNPACK compares when it makes the runtime; others when the node is defined, or never.
 _CREATED_BY_TYPE = frozenset(
     [

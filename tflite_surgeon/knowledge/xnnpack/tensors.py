@@ -60,13 +60,18 @@ class Affine(NamedTuple):
     dimension: int
 
 
+def _as_int32(zero_point: int) -> int:
+    """What the runtime keeps of a zero point: the file has 64 bits for it, a TfLiteAffineQuantization 32."""
+    return (zero_point + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
 def affine(tensor: Tensor) -> Affine | None:
     """How the tensor is quantised; None where it is not, or in blocks or along several axes."""
     quantization = tensor.quantization
     if quantization is None or not quantization.scale or _details(tensor) is not None:
         return None
     scales = quantization.scale
-    zero_points = quantization.zero_point or [0]
+    zero_points = [_as_int32(point) for point in quantization.zero_point or [0]]
     if len(zero_points) < len(scales):
         zero_points = zero_points + [zero_points[0]] * (len(scales) - len(zero_points))
     return Affine(scales, zero_points, quantization.quantized_dimension)

@@ -17,13 +17,28 @@ from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
 from tflite_surgeon.flatbuffer.writer import data_bytes, string_bytes
 
 
-class Patch(NamedTuple):
-    """Bytes to replace: as many new ones as old ones, at an offset in the file; path names the field."""
-
+class _Replacement(NamedTuple):
     offset: int
     old: bytes
     new: bytes
+
+
+class Patch(_Replacement):
+    """Bytes to replace, (offset, old, new): as many new ones as old ones, at an offset in the file.
+
+    Attributes:
+        path: the field that they belong to.
+    """
+
     path: str
+
+    def __new__(cls, offset: int, old: bytes, new: bytes, path: str) -> Patch:
+        self = super().__new__(cls, offset, old, new)
+        self.path = path
+        return self
+
+    def __repr__(self) -> str:
+        return f"Patch(offset={self.offset}, old={self.old!r}, new={self.new!r}, path={self.path!r})"
 
 
 class Differences(NamedTuple):

@@ -219,7 +219,8 @@ def _off(view: View, use: BiasUse, suspects: Suspects) -> Finding:
 
 def _severity(view: View, use: BiasUse, verdicts: dict[str, str]) -> Severity:
     selected = {verdicts[name] for name in view.targets}
-    if REFUSES in selected or WRONG in selected:
+    error = use.worst_error
+    if REFUSES in selected or (error is not None and error > MATTERS_FROM):
         return Severity.ERROR
     # A scale that is written and is none (zero, negative, not finite) is damage, even where nobody reads it.
     return Severity.WARNING if use.stored and use.unwritten else Severity.NOTE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -18,8 +19,19 @@ def main() -> None:
         app(prog_name="tflite-surgeon")
     except BrokenPipeError:
         # The reader (head, less) has gone; nothing more is to be said, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         sys.exit(1)
+    except OSError as error:
+        # A full disk behind a redirection. Errors of files name them; those, and others, are bugs and keep their trace.
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        _say_no_more()
+        print(f"error: standard output cannot be written: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _say_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

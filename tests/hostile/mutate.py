@@ -267,6 +267,8 @@ def examine(data: bytes) -> str:
 def attempt(action: Callable[[], object], name: str) -> str:
     try:
         action()
+    except ts.SaveError as error:  # Of what the package itself wrote, in memory.
+        raise AssertionError(f"a proof failed: {error}") from error
     except ts.SurgeonError as error:
         require_words(error)
         return ""

@@ -12,7 +12,8 @@ from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, requ
 from tflite_surgeon.edits.bias_decision import Keep, Undecided
 from tflite_surgeon.edits.engine import Outcome, fix
 from tflite_surgeon.errors import SurgeonError
-from tflite_surgeon.model.saving import back_up, dumps, save
+from tflite_surgeon.model.replacing import back_up
+from tflite_surgeon.model.saving import dumps, save
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.names import printable
 from tflite_surgeon.report.repairs import print_outcome, print_plan, print_saved

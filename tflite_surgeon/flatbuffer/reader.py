@@ -40,6 +40,9 @@ _u16x2 = Struct("<HH").unpack_from
 _u32 = Struct("<I").unpack_from
 _i32 = Struct("<i").unpack_from
 
+# Any byte but 0 is true, and is written as 1.
+_TRUTH = bytes([0] + [1] * 255)
+
 _NumberReader = Callable[["Reader", int, str], Numbers]
 
 
@@ -58,7 +61,8 @@ def _numbers(character: str) -> _NumberReader:
             raise self.beyond(at, name) from None
         self.spend(count * size, at, name)
         self.check_end(at + 4, count * size, name)
-        vector = Vector(typecode, self.raw[at + 4 : at + 4 + count * size])
+        stored = self.raw[at + 4 : at + 4 + count * size]
+        vector = Vector(typecode, stored if character != "?" else stored.translate(_TRUTH))
         if sys.byteorder == "big":
             vector.byteswap()
         return vector

@@ -14,6 +14,8 @@ from tflite_surgeon.model import convert
 from tflite_surgeon.model.objects import Model
 
 _CHUNK = 1 << 20
+# Pieces of data compared between two calls of `let_go`: each takes up to a large page of memory for each page touched.
+_LET_GO_EVERY = 8
 
 # Where outside data lies is the file's business, not the model's.
 _LAYOUT_FIELDS = {
@@ -36,60 +38,72 @@ def changes(before: Model, after: Model) -> Iterator[Change]:
     """Each field in which two models differ; of lists of tables, what one has more than the other."""
     if before.identifier != after.identifier:
         yield Change("identifier", before.identifier, after.identifier)
-    yield from _tables(before, after, "", convert.indices(before), convert.indices(after))
+    yield from _Comparison(before, after).tables(before, after, "")
 
 
-def _tables(
-    a: Any, b: Any, path: str, references_a: convert.References, references_b: convert.References
-) -> Iterator[Change]:
-    if type(a) is not type(b):
-        yield Change(path, a, b)
-        return
-    if isinstance(a, OpaqueTable):
-        if (a.tag, a.missing) != (b.tag, b.missing) or not a.missing:
+class _Comparison:
+    """Compares two models; of mapped files, what was read is let go of every few megabytes and every few buffers."""
+
+    def __init__(self, before: Model, after: Model) -> None:
+        self.references = convert.indices(before), convert.indices(after)
+        self.let_go = [model.source.reader.let_go for model in (before, after) if model.source is not None]
+        self.looks = 0
+
+    def tables(self, a: Any, b: Any, path: str) -> Iterator[Change]:
+        if type(a) is not type(b):
             yield Change(path, a, b)
-        return
-    for field in schema.fields(a.table):
-        name = field.attribute
-        where = f"{path}.{field.name}" if path else field.name
-        if field.refers_to:
-            x, y = references_a[id(a), name], references_b[id(b), name]
-        else:
-            x, y = getattr(a, name), getattr(b, name)
-        if x is y or (a.table, field.name) in _LAYOUT_FIELDS:
-            continue
-        if field.kind in ("table", "union"):
-            if x is None or y is None:
-                yield Change(where, x, y)
+            return
+        if isinstance(a, OpaqueTable):
+            if (a.tag, a.missing) != (b.tag, b.missing) or not a.missing:
+                yield Change(path, a, b)
+            return
+        for field in schema.fields(a.table):
+            name = field.attribute
+            where = f"{path}.{field.name}" if path else field.name
+            if field.refers_to:
+                x, y = self.references[0][id(a), name], self.references[1][id(b), name]
             else:
-                yield from _tables(x, y, where, references_a, references_b)
-        elif field.kind == "tables":
-            if x is None or y is None:
-                yield Change(where, x, y)
+                x, y = getattr(a, name), getattr(b, name)
+            if x is y or (a.table, field.name) in _LAYOUT_FIELDS:
                 continue
-            for index, (p, q) in enumerate(zip(x, y)):
-                yield from _tables(p, q, f"{where}[{index}]", references_a, references_b)
-            for index in range(len(x), len(y)):
-                yield Change(f"{where}[{index}]", None, y[index])
-            for index in range(len(y), len(x)):
-                yield Change(f"{where}[{index}]", x[index], None)
-        elif field.kind == "data":
-            if not _same_bytes(x, y):
+            if field.kind in ("table", "union"):
+                if x is None or y is None:
+                    yield Change(where, x, y)
+                else:
+                    yield from self.tables(x, y, where)
+            elif field.kind == "tables":
+                if x is None or y is None:
+                    yield Change(where, x, y)
+                    continue
+                for index, (p, q) in enumerate(zip(x, y)):
+                    yield from self.tables(p, q, f"{where}[{index}]")
+                for index in range(len(x), len(y)):
+                    yield Change(f"{where}[{index}]", None, y[index])
+                for index in range(len(y), len(x)):
+                    yield Change(f"{where}[{index}]", x[index], None)
+            elif field.kind == "data":
+                if not self.same_bytes(x, y):
+                    yield Change(where, x, y)
+            elif not _same_values(field, x, y):
                 yield Change(where, x, y)
-        elif not _same_values(field, x, y):
-            yield Change(where, x, y)
-    if a.table == "Operator" and not _same_bytes(a.large_custom_options, b.large_custom_options):
-        yield Change(f"{path}.large_custom_options", a.large_custom_options, b.large_custom_options)
+        if a.table == "Operator" and not self.same_bytes(a.large_custom_options, b.large_custom_options):
+            yield Change(f"{path}.large_custom_options", a.large_custom_options, b.large_custom_options)
 
-
-def _same_bytes(a: Any, b: Any) -> bool:
-    if a is None or b is None:
-        return a is b
-    a, b = data_bytes(a, "data"), data_bytes(b, "data")
-    if len(a) != len(b):
-        return False
-    # In pieces: views compare element by element, copies of a whole weight tensor would double the memory.
-    return all(bytes(a[i : i + _CHUNK]) == bytes(b[i : i + _CHUNK]) for i in range(0, len(a), _CHUNK))
+    def same_bytes(self, a: Any, b: Any) -> bool:
+        if a is None or b is None:
+            return a is b
+        a, b = data_bytes(a, "data"), data_bytes(b, "data")
+        if len(a) != len(b):
+            return False
+        # In pieces: views compare element by element, copies of a whole weight tensor would double the memory.
+        for start in range(0, len(a), _CHUNK):
+            if bytes(a[start : start + _CHUNK]) != bytes(b[start : start + _CHUNK]):
+                return False
+            self.looks += 1
+            if not self.looks % _LET_GO_EVERY:
+                for let_go in self.let_go:
+                    let_go()
+        return True
 
 
 def _same_values(field: schema.Field, x: Any, y: Any) -> bool:

@@ -16,6 +16,7 @@ from tflite_surgeon.model.objects import Buffer, Model, Operator
 _ALIGNMENT = 16
 # Offset of data behind the flatbuffer until its place is known; runtimes take 0 and 1 for "none".
 _PLACEHOLDER = 1
+_CHUNK = 1 << 20
 
 
 def encode(model: Model) -> list[Bytes]:
@@ -82,12 +83,22 @@ def _appended(model: Model, start: int) -> Iterable[Bytes]:
         found = None
     behind_to = found.start if found else len(source.raw)
     # Without the padding before it, which would grow each time the file is written.
-    rest = bytes(source.raw[behind_from:behind_to]).lstrip(b"\0")
+    rest = _without_leading_zeros(source.view[behind_from:behind_to])
     if rest:
         yield rest
         start += len(rest)
     if found:
         yield archive.moved(source.raw, found, start)
+
+
+def _without_leading_zeros(view: memoryview) -> memoryview:
+    """The rest of it, not copied: it can be as large as the file."""
+    for start in range(0, len(view), _CHUNK):
+        chunk = bytes(view[start : start + _CHUNK])
+        zeros = len(chunk) - len(chunk.lstrip(b"\0"))
+        if zeros < len(chunk):
+            return view[start + zeros :]
+    return view[:0]
 
 
 def _end_of_outside_data(model: Model) -> int:

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
-import secrets
-import shutil
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from tflite_surgeon.errors import DecodeError, SaveError
+from tflite_surgeon.errors import DecodeError, SaveError, UnusableFileError
 from tflite_surgeon.flatbuffer.patch import Differences, Patch, differences, splice
-from tflite_surgeon.flatbuffer.reader import Raw, Reader
+from tflite_surgeon.flatbuffer.reader import Raw, Reader, letting_go
 from tflite_surgeon.model import c_array, compare, convert, files
 from tflite_surgeon.model.encode import encode, require_identifier
 from tflite_surgeon.model.objects import Model
+from tflite_surgeon.model.replacing import copy, new_file, replacing, write
 from tflite_surgeon.model.second_opinion import disagreements
-
-if TYPE_CHECKING:
-    from tflite_surgeon.flatbuffer.writer import Bytes
 
 Mode = Literal["auto", "splice", "reencode"]
 
-_TEMPORARY_SUFFIX = ".surgeon-tmp"
 _CHUNK = 1 << 20
 
 
@@ -122,8 +114,9 @@ def _save_c_array(model: Model, target: Path, mode: Mode) -> SaveReport:
     data, report = _in_memory(model, mode)
     source = model.source
     around = source.c_array if source is not None and source.c_array is not None else None
-    with _replacing(target) as temporary:
-        _write(temporary, [c_array.render(data, around or c_array.new(target.stem, target.suffix.lower()))])
+    with replacing(target) as temporary:
+        with new_file(temporary) as file:
+            file.write(c_array.render(data, around or c_array.new(target.stem, target.suffix.lower())))
         if c_array.parse(temporary.read_bytes())[1] != data:
             raise SaveError("what was written as C source does not read as the model")
     return replace(report, path=target)
@@ -132,7 +125,7 @@ def _save_c_array(model: Model, target: Path, mode: Mode) -> SaveReport:
 def _save_file(model: Model, target: Path, mode: Mode, paranoid: bool) -> SaveReport:
     source = model.source
     patches, reasons = _plan(model, mode)
-    with _replacing(target) as temporary:
+    with replacing(target) as temporary:
         if not reasons:
             assert source is not None
             _write_spliced(temporary, source, patches)
@@ -144,11 +137,37 @@ def _save_file(model: Model, target: Path, mode: Mode, paranoid: bool) -> SaveRe
             report = SaveReport(kind, tuple(patches), (), temporary.stat().st_size, target)
         if reasons:
             temporary.unlink(missing_ok=True)
-            _write(temporary, encode(model))
-            with files.load(temporary) as written:
-                _prove_encoded(model, written)
+            _write_encoded(temporary, model)
             report = SaveReport("reencoded", (), tuple(reasons), temporary.stat().st_size, target)
     return report
+
+
+def _write_spliced(path: Path, source: files.Source, patches: list[Patch]) -> None:
+    with new_file(path) as file:
+        if source.path is not None and source.is_mapped:
+            copy(source.path, file)
+            if source.changed():
+                raise SaveError(f"{source.path} has changed while it was copied: read it again")
+        else:
+            write(file, [source.view], source.reader.let_go)
+        for patch in patches:
+            file.seek(patch.offset)
+            file.write(patch.new)
+
+
+def _write_encoded(path: Path, model: Model) -> None:
+    source = model.source
+    with new_file(path) as file:
+        write(file, encode(model), source.reader.let_go if source is not None else _nothing)
+    try:
+        with files.load(path) as written:
+            _prove_encoded(model, written)
+    except (DecodeError, UnusableFileError) as error:
+        raise SaveError(f"what was written cannot be read back: {error}; the target is untouched") from error
+
+
+def _nothing() -> None:
+    """Nothing is mapped, so nothing is to be let go of."""
 
 
 def _plan(model: Model, mode: Mode) -> Differences:
@@ -216,7 +235,13 @@ def _is_spliced(before: Raw, after: Raw, patches: list[Patch]) -> bool:
 
 
 def _same_range(a: Raw, b: Raw, start: int, end: int) -> bool:
-    return all(a[i : min(end, i + _CHUNK)] == b[i : min(end, i + _CHUNK)] for i in range(start, end, _CHUNK))
+    let_go: tuple[Callable[[], None], ...] = (letting_go(a), letting_go(b))
+    for at in range(start, end, _CHUNK):
+        if a[at : min(end, at + _CHUNK)] != b[at : min(end, at + _CHUNK)]:
+            return False
+        for action in let_go:
+            action()
+    return True
 
 
 def _prove_encoded(model: Model, written: Model) -> None:
@@ -228,132 +253,3 @@ def _prove_encoded(model: Model, written: Model) -> None:
 def _raise_for(found: list[str]) -> None:
     if found:
         raise SaveError(f"an independent reader disagrees about what was written: {'; '.join(found[:3])}")
-
-
-# Files
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A temporary file beside the target that becomes it at the end, or goes without a trace."""
-    _require_regular(target)
-    _remove_leftovers(target)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY_SUFFIX}")
-    try:
-        try:
-            yield temporary
-            if target.exists():
-                shutil.copymode(target, temporary)
-            os.replace(temporary, target)
-            _sync_folder(target.parent)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise SaveError(f"{target} cannot be written: {reason}; what was there before is untouched") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _require_regular(target: Path) -> None:
-    try:
-        mode = target.stat().st_mode
-    except FileNotFoundError:
-        if not target.parent.is_dir():
-            raise SaveError(f"{target} cannot be written: there is no folder {target.parent}") from None
-        return
-    except OSError as error:
-        raise SaveError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}") from None
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-        raise SaveError(f"{target} cannot be written: it is {kind}, not a file")
-
-
-def _remove_leftovers(target: Path) -> None:
-    """Remove temporary files that a killed save of this target left, once its process is gone."""
-    name = re.compile(rf"\.{re.escape(target.name)}\.([0-9]{{1,10}})-[0-9a-f]{{8}}{re.escape(_TEMPORARY_SUFFIX)}")
-    with suppress(OSError), os.scandir(target.parent) as entries:
-        for entry in entries:
-            match = name.fullmatch(entry.name)
-            if match and not _is_running(int(match[1])):
-                with suppress(OSError):  # Another user's, perhaps: not ours to insist on.
-                    os.unlink(entry.path)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _write(path: Path, pieces: list[Bytes]) -> None:
-    with open(path, "xb") as file:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_spliced(path: Path, source: files.Source, patches: list[Patch]) -> None:
-    if source.path is not None and source.is_mapped:
-        shutil.copyfile(source.path, path)  # The kernel copies; the weights never pass through this process.
-    else:
-        path.write_bytes(source.raw)
-    with open(path, "r+b") as file:
-        for patch in patches:
-            file.seek(patch.offset)
-            file.write(patch.new)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming last; some file systems do not offer this for folders."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
-
-
-def back_up(path: Path) -> Path:
-    """Keep a file's content beside it as NAME.bak, or NAME.bak.1 and so on: an older backup is never overwritten.
-
-    Raises:
-        SaveError: no backup could be made.
-    """
-    number = 0
-    while True:
-        backup = path.with_name(path.name + (".bak" if number == 0 else f".bak.{number}"))
-        try:
-            _keep(path, backup)
-            return backup
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            raise SaveError(f"{path} could not be backed up as {backup.name}: {error.strerror or error}") from error
-
-
-def _keep(path: Path, backup: Path) -> None:
-    """Give a file's content a second name, which must be new; a copy where the file system has no links."""
-    if os.path.lexists(backup):
-        raise FileExistsError(backup)
-    with suppress(OSError):
-        os.link(os.path.realpath(path), backup)  # Not a link to a symbolic link: that would lead to the new content.
-        return
-    with open(path, "rb") as original, open(backup, "xb") as copy:
-        try:
-            shutil.copyfileobj(original, copy)
-            copy.flush()
-            os.fsync(copy.fileno())
-            shutil.copystat(path, backup)
-        except OSError:
-            backup.unlink(missing_ok=True)
-            raise

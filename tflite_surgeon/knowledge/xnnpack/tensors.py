@@ -60,6 +60,9 @@ class Affine(NamedTuple):
     dimension: int
 
 
+_INT32_MAX = (1 << 31) - 1
+
+
 def _as_int32(zero_point: int) -> int:
     """What the runtime keeps of a zero point: the file has 64 bits for it, a TfLiteAffineQuantization 32."""
     return (zero_point + (1 << 31)) % (1 << 32) - (1 << 31)
@@ -71,7 +74,9 @@ def affine(tensor: Tensor) -> Affine | None:
     if quantization is None or not quantization.scale or _details(tensor) is not None:
         return None
     scales = quantization.scale
-    zero_points = [_as_int32(point) for point in quantization.zero_point or [0]]
+    zero_points = quantization.zero_point or [0]
+    if max(zero_points) > _INT32_MAX or min(zero_points) < ~_INT32_MAX:
+        zero_points = [_as_int32(point) for point in zero_points]
     if len(zero_points) < len(scales):
         zero_points = zero_points + [zero_points[0]] * (len(scales) - len(zero_points))
     return Affine(scales, zero_points, quantization.quantized_dimension)

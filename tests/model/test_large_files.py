@@ -33,6 +33,7 @@ def in_child(code: str, *arguments: Path) -> dict[str, Any]:
     """Run code in a process of its own, which leaves what it tells in `told`; adds its peak memory in MB."""
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, tflite_surgeon as ts\ntold = {{}}\n{code}\n{TELL}", *map(str, arguments)],
+        cwd=Path(__file__).resolve().parents[2],  # Where it finds the tests' own samples, wherever pytest was called.
         capture_output=True,
         text=True,
     )

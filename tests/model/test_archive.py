@@ -17,9 +17,10 @@ LABELS = {"labels.txt": b"cat\ndog\n", "sub/vocabulary.txt": "äöü\n".encode()
 
 def zip_of(members: dict[str, bytes], comment: bytes = b"", compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", compression) as made:
+    with zipfile.ZipFile(out, "w") as made:
         for name, content in members.items():
-            made.writestr(name, content)
+            # A date of its own would be the clock's: two calls would differ every other second.
+            made.writestr(zipfile.ZipInfo(name), content, compression)
         made.comment = comment
     return out.getvalue()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import tflite_surgeon as ts
 from tests.flatbuffer.walk import walk
+from tests.interpreters import same_outputs
 from tflite_surgeon.model import compare
 from tflite_surgeon.runtime import Run, Session
 
@@ -73,17 +74,6 @@ def compared(session: Session, original: bytes, written: bytes, seed: int = 0) -
         return Comparison("depends on what lies behind its constants", first.verdict)
     assert same_outputs(first, after)
     return Comparison("equal", first.verdict)
-
-
-def same_outputs(first: Run, second: Run) -> bool:
-    """Bit for bit; strings by their bytes."""
-
-    def content(run: Run) -> object:
-        return [
-            [(o.dtype, o.shape, o.tolist() if o.dtype == object else o.tobytes()) for o in row] for row in run.outputs
-        ]
-
-    return bool(content(first) == content(second))
 
 
 def reads_beyond_constants(session: Session, raw: bytes, seed: int) -> bool:

@@ -93,14 +93,13 @@ def _require_nodes(model: Model, wanted: set[tuple[int, int]]) -> None:
 def _prove(
     original: Model, repaired: Model, plan: BiasPlan, before: Sequence[Finding], remaining: Sequence[Finding]
 ) -> None:
-    """Each repaired finding is gone, no error is new, and the copy differs from the original by the plan's edits.
+    """Each repaired finding is gone, no error of its rule is new, and the copy differs by the plan's edits alone.
 
     Raises:
         RepairError: one of these does not hold.
     """
-    gone = {
-        _place(repair.use.node.subgraph_index, repair.use.node.index, repair.use.addend.bias) for repair in plan.repairs
-    }
+    repaired_uses = (repair.use for repair in plan.repairs)
+    gone = {(use.node.subgraph_index, use.node.index, use.addend.bias) for use in repaired_uses}
     known_errors = {_finding_place(f) for f in before if f.severity == Severity.ERROR}
     for finding in remaining:
         place = _finding_place(finding)
@@ -114,9 +113,5 @@ def _prove(
         raise RepairError(f"the repair changed what it did not plan to: {', '.join(unplanned[:3])}")
 
 
-def _place(subgraph: int | None, operator: int | None, role: str) -> tuple[int | None, int | None, str]:
-    return subgraph, operator, role
-
-
 def _finding_place(finding: Finding) -> tuple[int | None, int | None, str]:
-    return _place(finding.subgraph, finding.operator, str(finding.details.get("bias_role", "")))
+    return finding.subgraph, finding.operator, str(finding.details.get("bias_role", ""))

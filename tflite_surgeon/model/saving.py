@@ -112,8 +112,7 @@ def save(model: Model, path: str | os.PathLike[str], mode: Mode = "auto", *, par
 def _save_c_array(model: Model, target: Path, mode: Mode) -> SaveReport:
     """Write C source: what stood around the array stays, where the model was read from such."""
     data, report = _in_memory(model, mode)
-    source = model.source
-    around = source.c_array if source is not None and source.c_array is not None else None
+    around = model.source.c_array if model.source is not None else None
     with replacing(target) as temporary:
         with new_file(temporary) as file:
             file.write(c_array.render(data, around or c_array.new(target.stem, target.suffix.lower())))

@@ -137,7 +137,7 @@ _INDEX: Form = {**_INT32, "INT64": Scheme.ANY}
 _AT_LEAST_ONE: Ranks = (1, MOST_DIMENSIONS)
 _ONE, _TWO, _FOUR = (1, 1), (2, 2), (4, 4)
 
-_FLOAT_ONLY = [
+FLOAT_UNARY = [
     "ABS",
     "CEIL",
     "COS",
@@ -188,7 +188,7 @@ _ATTENTION = Claim((3, _MANY), (_FLOAT32,) * 4, _FLOAT32, outputs=(1, _MANY), al
 _CUSTOM_POOL = Claim((1, 1), (_FLOAT32,), outputs=(2, 2), ranks={0: _FOUR}, also=(custom.pooling,))
 
 CLAIMS: dict[str, Claim] = {
-    **dict.fromkeys(_FLOAT_ONLY, _UNARY),
+    **dict.fromkeys(FLOAT_UNARY, _UNARY),
     "DEQUANTIZE": replace(_UNARY, forms=(_8BIT,)),
     "ELU": replace(_UNARY, forms=({**_FLOAT, **_INT8},), output={**_FLOAT, **_INT8}),
     "LOGISTIC": _UNARY_VALUE,

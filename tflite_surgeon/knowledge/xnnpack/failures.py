@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tflite_surgeon.knowledge.xnnpack import shapes
 from tflite_surgeon.knowledge.xnnpack.candidate import Candidate, kind_of
-from tflite_surgeon.knowledge.xnnpack.claims import CLAIMS, Claim
+from tflite_surgeon.knowledge.xnnpack.claims import CLAIMS, FLOAT_UNARY, Claim
 from tflite_surgeon.knowledge.xnnpack.conditions import NARROW_INTEGERS
 from tflite_surgeon.knowledge.xnnpack.tensors import (
     EIGHT_BITS,
@@ -58,31 +58,7 @@ def is_certain(failure: Failure) -> bool:
 
 
 # Operators whose types XNNPACK compares when it makes the runtime; others when the node is defined, or never.
-_CREATED_BY_TYPE = frozenset(
-    [
-        "ABS",
-        "CEIL",
-        "COS",
-        "ELU",
-        "EXP",
-        "FLOOR",
-        "GELU",
-        "HARD_SWISH",
-        "LEAKY_RELU",
-        "LOG",
-        "LOGISTIC",
-        "NEG",
-        "RELU",
-        "RELU_N1_TO_1",
-        "RELU6",
-        "ROUND",
-        "RSQRT",
-        "SIN",
-        "SQRT",
-        "SQUARE",
-        "TANH",
-    ]
-)
+_CREATED_BY_TYPE = frozenset([*FLOAT_UNARY, "ELU", "LEAKY_RELU", "LOGISTIC", "TANH"])
 _DEFINED_BY_TYPE = frozenset(
     [
         "BATCH_MATMUL",

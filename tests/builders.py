@@ -137,7 +137,19 @@ class Net:
         graph = ts.SubGraph(
             tensors=self.tensors, inputs=list(inputs), outputs=list(outputs), operators=self.operators, name="main"
         )
-        return ts.Model(version=3, operator_codes=list(self.codes.values()), subgraphs=[graph], buffers=self.buffers)
+        return ts.Model(
+            version=3,
+            operator_codes=list(self.codes.values()),
+            subgraphs=[graph],
+            buffers=self.buffers,
+            signature_defs=[_signature(graph)],
+        )
+
+
+def _signature(graph: ts.SubGraph) -> ts.SignatureDef:
+    """Its inputs and outputs by the names of their tensors."""
+    maps = [[ts.TensorMap(name=tensor.name, tensor=tensor) for tensor in row] for row in (graph.inputs, graph.outputs)]
+    return ts.SignatureDef(signature_key="serving_default", inputs=maps[0], outputs=maps[1], subgraph=graph)
 
 
 def written(model: ts.Model) -> ts.Model:

@@ -70,7 +70,9 @@ def fix(
     _require_nodes(model, wanted or set())
     repaired = model.copy()
     before = check(repaired, targets, select)
-    chosen = [f for f in before if wanted is None or (f.subgraph, f.operator) in wanted]
+    # A node that is refused over another tensor than its bias has nothing here to repair.
+    chosen = [f for f in before if f.evidence is not None]
+    chosen = [f for f in chosen if wanted is None or (f.subgraph, f.operator) in wanted]
     chosen.sort(key=lambda finding: (finding.subgraph or 0, finding.operator or 0))
     convert.indices(repaired)  # Refuses a model that refers to objects outside it, before anything is planned.
     plan: BiasPlan = plan_bias_repairs(repaired, chosen, keep, undecided)
@@ -101,11 +103,13 @@ def _prove(
     repaired_uses = (repair.use for repair in plan.repairs)
     gone = {(use.node.subgraph_index, use.node.index, use.addend.bias) for use in repaired_uses}
     known_errors = {_finding_place(f) for f in before if f.severity == Severity.ERROR}
+    known_nodes = {place[:2] for place in known_errors}
     for finding in remaining:
         place = _finding_place(finding)
         if finding.rule == BIAS_SCALE and place in gone:
             raise RepairError(f"{finding.path}: repaired, and yet {finding.message}")
-        if finding.severity == Severity.ERROR and place not in known_errors and finding.rule == BIAS_SCALE:
+        known = place in known_errors if finding.evidence is not None else place[:2] in known_nodes
+        if finding.severity == Severity.ERROR and not known and finding.rule == BIAS_SCALE:
             raise RepairError(f"{finding.path}: the repair would have caused this: {finding.message}")
     planned = paths([plan.edits])
     unplanned = [change.path for change in compare.changes(original, repaired) if change.path not in planned]

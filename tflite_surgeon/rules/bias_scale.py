@@ -8,6 +8,7 @@ from typing import Any
 
 from tflite_surgeon.knowledge import xnnpack
 from tflite_surgeon.knowledge.operators import ADDENDS
+from tflite_surgeon.knowledge.problems import OK, REFUSES, UNKNOWN, WRONG
 from tflite_surgeon.knowledge.runtimes import (
     BIAS_CHECKS,
     BIAS_RATIO_LIMIT,
@@ -18,7 +19,7 @@ from tflite_surgeon.knowledge.runtimes import (
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.quantization import float32, implied_scale
 from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses, by_identity, scales_of
-from tflite_surgeon.rules.registry import OK, REFUSES, UNKNOWN, WRONG, Finding, Severity, View, rule
+from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
 # More than half a quantum changes some rounded output.
 MATTERS_FROM = 0.5
@@ -32,6 +33,7 @@ NAME = "bias-scale"
 @rule(
     NAME,
     operators=(*ADDENDS, "LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
+    advice="tflite-surgeon fix-bias-scale repairs it, and says which of the two readings it trusts.",
     source="LiteRT kernel_util.cc GetQuantizedConvolutionMultipler, fully_connected.cc, conv.cc, depthwise_conv.cc, "
     "transpose_conv.cc, svdf.cc, unidirectional_sequence_lstm.cc; TFLM svdf_common.cc; quantisation specification",
 )
@@ -213,7 +215,7 @@ def _off(view: View, use: BiasUse, suspects: Suspects) -> Finding:
         _message(use, suspect, why),
         verdicts,
         _details(view, use, suspect, why),
-        use,
+        evidence=use,
     )
 
 
@@ -300,5 +302,5 @@ def _untold(view: View, use: BiasUse) -> Iterator[Finding]:
         f"the unit of the bias cannot be told: {use.trouble}",
         verdicts,
         {"bias_role": use.addend.bias, "trouble": use.trouble},
-        use,
+        evidence=use,
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.knowledge.problems import UNKNOWN
 from tflite_surgeon.knowledge.runtimes import NAMES
 from tflite_surgeon.model.external import external_data
-from tflite_surgeon.rules.registry import UNKNOWN, Finding, Severity, View, rule
+from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
 
 @rule(
     "external-buffer",
-    operators=(),
+    advice="Put the named file beside the model, whole.",
     source="the schema's ExternalBuffer: a file beside the model, an offset and a length",
 )
 def external_buffer(view: View) -> Iterator[Finding]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any
 
 from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.knowledge.kernels.registry import micro_kernels, tflite_kernels
+from tflite_surgeon.knowledge.prediction import predict
+from tflite_surgeon.knowledge.problems import Problem, Said, sayings
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.knowledge.xnnpack import Placement
 from tflite_surgeon.model.objects import Model, SubGraph, Tensor
@@ -26,10 +30,6 @@ class Severity(IntEnum):
         return self.name.lower()
 
 
-# What a runtime makes of a node.
-REFUSES, CRASHES, WRONG, OK, UNKNOWN = "refuses", "crashes", "wrong-numbers", "ok", "unknown"
-
-
 @dataclass(frozen=True)
 class Finding:
     """Something wrong in one place.
@@ -44,6 +44,8 @@ class Finding:
         message: one sentence, numbers included.
         runtimes: what each runtime makes of it: refuses, crashes, wrong-numbers, ok or unknown.
         details: the numbers behind the message.
+        offset: where the file says so: position of the tensor's table, or else the node's, in the file that was read;
+            None for what was not read from a file.
         evidence: what the rule's repair works from; not part of the report.
     """
 
@@ -56,6 +58,7 @@ class Finding:
     message: str
     runtimes: dict[str, str]
     details: dict[str, Any]
+    offset: int | None = None
     evidence: Any = field(default=None, repr=False, compare=False)
 
     @property
@@ -81,6 +84,16 @@ class View:
             found = self._placements[id(subgraph)] = Placement(subgraph)
         return found
 
+    def let_go(self) -> None:
+        """Free the memory that reading constants of a mapped file has taken: for rules that touch many."""
+        if self.model.source is not None:
+            self.model.source.reader.let_go()
+
+    @cached_property
+    def problems(self) -> list[Problem]:
+        """What each runtime meets on its way, in that order."""
+        return predict(self.model, self.placement)
+
     @cached_property
     def tensor_numbers(self) -> dict[int, int]:
         """The number of each tensor in its subgraph, by identity."""
@@ -99,31 +112,75 @@ Check = Callable[[View], Iterator[Finding]]
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule as declared: its name, what it is about, where its facts come from, and the function that looks."""
+    """A rule as declared.
+
+    Attributes:
+        name: such as bias-scale.
+        explanation: what it is about, its first sentence fit to stand alone.
+        advice: what a person can do about a finding.
+        source: where its facts come from.
+        operators: those it is about; none where it is about all, or about the file.
+        is_hygiene: nothing depends on it: its findings are notes, and it is repaired only when selected.
+        check: looks for what no kernel's model reports; None where the walk of `predict` finds everything.
+    """
 
     name: str
-    operators: tuple[str, ...]
+    explanation: str
+    advice: str
     source: str
-    check: Check
+    operators: tuple[str, ...] = ()
+    is_hygiene: bool = False
+    check: Check | None = None
 
     @property
-    def explanation(self) -> str:
-        return self.check.__doc__ or ""
+    def title(self) -> str:
+        """The first sentence of the explanation."""
+        return self.explanation.split("\n\n")[0].replace("\n", " ").strip()
+
+    @property
+    def sayings(self) -> list[Said]:
+        """The texts by which runtimes report a breach."""
+        tflite_kernels(), micro_kernels()  # Texts are declared by the modules that model who prints them.
+        return [said for said in sayings() if said.rule == self.name]
 
 
 _RULES: dict[str, Rule] = {}
 # The modules that declare rules: importing one is what declares them.
-_FAMILIES = ("file_header", "external_data", "delegate", "bias_scale")
+_FAMILIES = (
+    "pages.file",
+    "pages.graph",
+    "pages.operators",
+    "pages.quantization",
+    "pages.delegate",
+    "external_data",
+    "bias_scale",
+    "practice",
+    "hygiene",
+)
 
 
-def rule(name: str, *, operators: Iterable[str], source: str) -> Callable[[Check], Check]:
-    """Declare a rule; the function's docstring is its explanation."""
+def page(name: str, explanation: str, *, advice: str, source: str, operators: Iterable[str] = ()) -> None:
+    """Declare a rule whose breaches the walk of `predict` finds."""
+    _declare(Rule(name, cleandoc(explanation), cleandoc(advice), source, tuple(operators)))
+
+
+def rule(
+    name: str, *, source: str, advice: str, operators: Iterable[str] = (), hygiene: bool = False
+) -> Callable[[Check], Check]:
+    """Declare a rule by the function that looks; its docstring is the explanation."""
 
     def declare(check: Check) -> Check:
-        _RULES[name] = Rule(name, tuple(operators), source, check)
+        explanation = cleandoc(check.__doc__ or "")
+        _declare(Rule(name, explanation, cleandoc(advice), source, tuple(operators), hygiene, check))
         return check
 
     return declare
+
+
+def _declare(declared: Rule) -> None:
+    if declared.name in _RULES:
+        raise ValueError(f"the rule {declared.name} is declared twice")
+    _RULES[declared.name] = declared
 
 
 def rules() -> dict[str, Rule]:
@@ -148,9 +205,32 @@ def check(model: Model, targets: Sequence[str] = DEFAULT_TARGETS, select: Sequen
     known = rules()
     chosen = list(known) if select is None else list(select)
     require_known("rule", chosen, known)
-    view = View(model, targets)
-    found = [finding for name in chosen for finding in known[name].check(view)]
-    return sorted(found, key=_by_weight)
+    return find(View(model, targets), [known[name] for name in chosen])
+
+
+def find(view: View, chosen: Sequence[Rule]) -> list[Finding]:
+    """What rules find in a model, most severe first, then in the order of its nodes."""
+    from tflite_surgeon.rules.predicted import predicted_findings
+
+    looking = [rule.check for rule in chosen if rule.check is not None]
+    found = [finding for look in looking for finding in look(view)]
+    # A rule with a look of its own says more about a node than the walk, where it looks at it at all.
+    told = {(finding.rule, finding.subgraph, finding.operator) for finding in found}
+    walked = predicted_findings(view, {rule.name for rule in chosen}) if chosen else []
+    found += [finding for finding in walked if (finding.rule, finding.subgraph, finding.operator) not in told]
+    return sorted((replace(finding, offset=_offset(view, finding)) for finding in found), key=_by_weight)
+
+
+def _offset(view: View, finding: Finding) -> int | None:
+    """The position of what a finding is about, in the file that was read."""
+    if finding.subgraph is None:
+        return None
+    thing: Any = (view.model.subgraphs or [])[finding.subgraph]
+    if finding.tensor is not None and 0 <= finding.tensor[0] < len(thing.tensors or ()):
+        thing = thing.tensors[finding.tensor[0]]
+    elif finding.operator is not None:
+        thing = (thing.operators or [])[finding.operator]
+    return thing._offset or None
 
 
 def _by_weight(finding: Finding) -> tuple[int, int, int]:

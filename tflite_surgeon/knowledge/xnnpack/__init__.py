@@ -9,15 +9,16 @@ the model does not allocate.
 - `wrong_numbers`: what computes something else.
 """
 
-from tflite_surgeon.knowledge.xnnpack.failures import Failure, failures_after_taking, is_certain, refuses_bias_form
+from tflite_surgeon.knowledge.xnnpack.failures import Failure, failures_after_taking, refuses_bias_form
 from tflite_surgeon.knowledge.xnnpack.placement import Placement, taken
+from tflite_surgeon.knowledge.xnnpack.problems import after_taking
 from tflite_surgeon.knowledge.xnnpack.wrong_numbers import wrong_numbers_after_taking
 
 __all__ = [
     "Failure",
     "Placement",
+    "after_taking",
     "failures_after_taking",
-    "is_certain",
     "refuses_bias_form",
     "taken",
     "wrong_numbers_after_taking",

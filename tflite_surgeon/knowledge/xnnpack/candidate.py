@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.flatbuffer.tables import Table
@@ -58,9 +59,17 @@ class Candidate:
         sound: every reference points at a tensor; the runtime opens no file where one does not.
     """
 
-    __slots__ = ("_options", "inputs", "kind", "operator", "outputs", "sound", "statics")
+    __slots__ = ("_options", "_shape_of", "inputs", "kind", "operator", "outputs", "sound", "statics")
 
-    def __init__(self, operator: Operator, kind: str, options: str | None, statics: Statics) -> None:
+    def __init__(
+        self,
+        operator: Operator,
+        kind: str,
+        options: str | None,
+        statics: Statics,
+        shape_of: Callable[[Tensor], list[int] | None] | None = None,
+    ) -> None:
+        self._shape_of = shape_of
         self.operator = operator
         self.kind = kind
         self.statics = statics
@@ -77,6 +86,10 @@ class Candidate:
     def option(self, name: str) -> Any:
         """An option; 0 where the node has no options of its operator's kind, as the runtime clears the memory."""
         return getattr(self._options, name, 0)
+
+    def shape(self, tensor: Tensor) -> list[int] | None:
+        """A tensor's shape as known when tensors are allocated; None where it is not known then."""
+        return (tensor.shape or []) if self._shape_of is None else self._shape_of(tensor)
 
     def input(self, position: int) -> Tensor | None:
         """An input; None where it is not given."""

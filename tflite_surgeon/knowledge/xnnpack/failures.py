@@ -6,7 +6,7 @@ built), XNNPACK's xnn_define_... and xnn_create_runtime; each text as ai-edge-li
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,13 +14,16 @@ from tflite_surgeon.knowledge.xnnpack import shapes
 from tflite_surgeon.knowledge.xnnpack.candidate import Candidate, kind_of
 from tflite_surgeon.knowledge.xnnpack.claims import CLAIMS, FLOAT_UNARY, Claim
 from tflite_surgeon.knowledge.xnnpack.conditions import NARROW_INTEGERS
+from tflite_surgeon.knowledge.xnnpack.placement import UNPACKING
 from tflite_surgeon.knowledge.xnnpack.tensors import (
     EIGHT_BITS,
     FLOATS,
     INTEGERS,
     MOST_DIMENSIONS,
     affine,
+    bad_block,
     blockwise,
+    count,
     datatype,
     is_constant,
     ratio,
@@ -35,8 +38,13 @@ if TYPE_CHECKING:
 CREATION = "failed to create XNNPACK runtime"
 RESHAPING = "XNNPack delegate failed to reshape runtime"
 OUTPUT = "XNNPack delegate failed to get external value shape"
+DEFINITION = "failed to delegate"
+FILTER = "failed to update filter tensor"
+UNMADE = "failed to create XNNPACK Value for tensor -1"
 
 _REQUANTISED_BELOW = 256.0
+# Elements; seen to fail on a machine of common size.
+_UNFIT_FOR_MEMORY = 1 << 35
 
 
 class Failure(NamedTuple):
@@ -46,15 +54,16 @@ class Failure(NamedTuple):
         message: what the runtime says when tensors are allocated, up to the number of the node that replaced this
             one; empty where it dies.
         kills: whether the process dies; None where it may, because memory beside an array is read.
+        rule: the name of the rule that is broken.
+        why: what is wrong, in a few words.
+        tensor: the one at fault, else None.
     """
 
     message: str
     kills: bool | None = False
-
-
-def is_certain(failure: Failure) -> bool:
-    """Whether the file decides it: shapes between nodes are computed anew by the delegate, whatever is stored."""
-    return failure.message != RESHAPING
+    rule: str = "xnnpack-crash"
+    why: str = "the delegate dies when it looks at the node"
+    tensor: Tensor | None = None
 
 
 # Operators whose types XNNPACK compares when it makes the runtime; others when the node is defined, or never.
@@ -133,25 +142,37 @@ _READ_UNASKED = {
 _UNCOUNTED = {"SLICE": 3, "STRIDED_SLICE": 4, "BATCH_MATMUL": 2}
 
 
-def failures_after_taking(operator: Operator, placement: Placement) -> list[Failure]:
+def failures_after_taking(
+    operator: Operator,
+    placement: Placement,
+    shape_of: Callable[[Tensor], list[int] | None] | None = None,
+    kind: str | None = None,
+) -> list[Failure]:
     """How a node fails because it is offered to the delegate, in the order in which it would be noticed.
 
     Kills come from the offer itself, so they are reported whether or not the node is taken; the rest only of nodes
     that are.
 
+    Args:
+        operator: the node.
+        placement: of its subgraph.
+        shape_of: the shape of a tensor as known when tensors are allocated, None where it is not; without it, as
+            stored.
+        kind: what `kind_of` says, if it was asked already.
+
     Raises:
         SurgeonError: a constant lies in a file that was closed.
     """
-    kind = kind_of(operator)
+    kind = kind or kind_of(operator)
     claim = CLAIMS.get(kind)
     if claim is None:
         return []
-    node = Candidate(operator, kind, claim.options, placement.statics)
+    node = Candidate(operator, kind, claim.options, placement.statics, shape_of)
     if not node.sound:
         return []
     found = list(_kills(node, claim, placement))
-    if placement.takes(operator) and not placement.unpacks(operator):
-        found += [Failure(message) for message in _messages(node, claim, placement)]
+    if placement.takes(operator) and not (kind in UNPACKING and placement.unpacks(operator)):
+        found += _refusals(node, claim, placement)
     return found
 
 
@@ -192,65 +213,125 @@ def _kills(node: Candidate, claim: Claim, placement: Placement) -> Iterator[Fail
 # What is said of a node that was taken
 
 
-def _messages(node: Candidate, claim: Claim, placement: Placement) -> Iterator[str]:
+def _refusals(node: Candidate, claim: Claim, placement: Placement) -> Iterator[Failure]:
     values = [
         tensor
         for n, tensor in enumerate(node.inputs[: len(claim.forms)])
         if n not in claim.plain and tensor is not None and tensor.type_name != "RESOURCE"
     ]
     for tensor in (*values, *node.outputs):
-        number = placement.tensor_numbers.get(id(tensor), -1)
-        if datatype(tensor) is None:
-            yield (
-                f"{_untyped(tensor, number)}unsupported datatype ({tensor.type_name}) of tensor {number} in XNNPACK "
-                f"delegatefailed to create XNNPACK Value for tensor {number}"
-            )
-    named = (
-        f"{_MISNAMED.get(node.kind, node.kind.split()[-1])} node #{placement.node_numbers.get(id(node.operator), -1)}"
-    )
-    if _is_hybrid(node) and len(node.required(0).shape or ()) in _UNFIT_FOR_INTEGERS[node.kind]:
-        yield "failed to create XNNPACK Value for tensor -1"  # The inputs, made integers at run time.
-    if _is_hybrid(node) and scale_and_zero_point(node.required(1))[1] != 0:
-        yield f"failed to update filter tensor {named}"
+        if not placement.is_typed(tensor):
+            yield _untyped(tensor, placement.tensor_numbers.get(id(tensor), -1))
+    is_hybrid = _is_hybrid(node)
+    if is_hybrid and len(node.required(0).shape or ()) in _UNFIT_FOR_INTEGERS[node.kind]:
+        # The inputs, made integers at run time.
+        why = "inputs of this rank cannot be made integers at run time, as the integer weights need"
+        yield Failure(UNMADE, False, "xnnpack-shape", why, node.required(0))
+    if is_hybrid and scale_and_zero_point(node.required(1))[1] != 0:
+        point = scale_and_zero_point(node.required(1))[1]
+        why = f"weights beside float inputs have the zero point {point}, the delegate takes 0"
+        yield Failure(f"{FILTER} {_named(node, placement)}", False, "xnnpack-zero-point", why, node.required(1))
     bias = node.input(_LAYERS[node.kind][2]) if node.kind in _LAYERS else None
-    too_deep = any(
-        len(tensor.shape or ()) > MOST_DIMENSIONS for tensor in (*values, *node.outputs) if tensor is not bias
-    )
+    deepest = max((len(tensor.shape or ()) for tensor in (*values, *node.outputs) if tensor is not bias), default=0)
+    too_deep = deepest > MOST_DIMENSIONS
     if too_deep or not _is_definable(node):
         binary = _BINARY_NUMBERS.get(node.kind)
-        yield f"failed to delegate {named}" + (f" (binary_op_type={binary}, status=2)" if binary is not None else "")
+        said = f"{DEFINITION} {_named(node, placement)}" + (
+            f" (binary_op_type={binary}, status=2)" if binary is not None else ""
+        )
+        limit = f"a tensor has more than {MOST_DIMENSIONS} dimensions"
+        why = limit if too_deep else "types, scales or zero points do not suit each other"
+        yield Failure(said, False, "xnnpack-definition", f"the delegate cannot define the node: {why}")
     if not _is_creatable(node):
-        yield CREATION
-    if any(is_constant(tensor) for tensor in node.outputs):
-        yield OUTPUT
+        yield Failure(CREATION, False, "xnnpack-requantization", _why_uncreated(node))
+    for tensor in node.outputs:
+        if is_constant(tensor):
+            yield _constant_output(tensor, placement)
+        elif count(tensor) >= _UNFIT_FOR_MEMORY and not placement.is_read_outside(tensor):
+            # Memory within the delegate grows with the shapes computed, and is never less than the file says.
+            why = f"the stored shape {tensor.shape} of a tensor within the delegate asks for more memory than there is"
+            yield Failure(RESHAPING, False, "xnnpack-shape", why, tensor)
     if not shapes.agree(node):
-        yield RESHAPING
+        stored = [node.shape(tensor) for tensor in node.inputs if tensor is not None]
+        why = f"the shapes of the inputs do not suit each other or the options: {', '.join(map(str, stored))}"
+        yield Failure(RESHAPING, False, "xnnpack-shape", why)
 
 
-def _untyped(tensor: Tensor, number: int) -> str:
-    """Why XNNPACK has no type for a tensor; nothing where the type itself is the reason."""
+def _named(node: Candidate, placement: Placement) -> str:
+    """The node as the runtime calls it."""
+    name = _MISNAMED.get(node.kind, node.kind.split()[-1])
+    return f"{name} node #{placement.node_numbers.get(id(node.operator), -1)}"
+
+
+def _constant_output(tensor: Tensor, placement: Placement) -> Failure:
+    """Outside its own nodes the delegate notices; within, it writes into the file's memory."""
+    if placement.is_read_outside(tensor):
+        return Failure(OUTPUT, False, "xnnpack-output", "the delegate is to write into a constant", tensor)
+    return Failure("", True, "constant-output", "the delegate writes into a constant, and the process dies", tensor)
+
+
+def _why_uncreated(node: Candidate) -> str:
+    if node.kind in _CREATED_BY_TYPE:
+        return f"the input is {node.required(0).type_name} and the output {node.output.type_name}"
+    return f"input scale x weights scale / output scale is {_REQUANTISED_BELOW:g} or more"
+
+
+def _untyped(tensor: Tensor, number: int) -> Failure:
+    """A tensor that XNNPACK has no type for, and why."""
     type_name = tensor.type_name
-    if type_name not in INTEGERS:
-        return ""
-    subject = f"{type_name} tensor {number} in XNNPACK delegate"
-    found = affine(tensor)
+    rule, said, why = "xnnpack-definition", "", f"there is no type for {type_name}"
+    if type_name in INTEGERS:
+        subject = f"{type_name} tensor {number} in XNNPACK delegate"
+        rule, said, why = _unquantised(tensor, type_name, subject)
+    text = (
+        f"{said}unsupported datatype ({type_name}) of tensor {number} in XNNPACK "
+        f"delegatefailed to create XNNPACK Value for tensor {number}"
+    )
+    return Failure(text, False, rule, f"tensor {number}: {why}", tensor)
+
+
+def _unquantised(tensor: Tensor, type_name: str, subject: str) -> tuple[str, str, str]:
+    """Why XNNPACK has no type for integers as they are quantised: the rule, what it says, what is meant."""
+    found, blocks = affine(tensor), blockwise(tensor)
+    bad = bad_block(tensor) if blocks is not None and type_name == "INT4" else None
+    if bad is not None:
+        said = f"unsupported scale value ({bad[1]:f}) in channel {bad[0]} for {subject}"
+        return (
+            "xnnpack-scale",
+            said,
+            f"the scale of block {bad[0]} is {bad[1]:.9g}, the delegate takes positive numbers",
+        )
+    if blocks is not None and type_name == "INT4":
+        elements, scales = count(tensor), count(blocks.scales)
+        said = (
+            f"Unsupported combination of filter elements {elements} number of scales {scales} and blocksize "
+            f"{blocks.block_size} for {tensor.name} tensor {subject.split()[2]} in XNNPACK delegate"
+        )
+        why = f"{elements} elements and {scales} scales make no blocks of {blocks.block_size}"
+        return "xnnpack-quantization", said, why
     if found is None:
-        return f"unsupported quantization type {2 if blockwise(tensor) is not None else 0} for {subject}"
+        said = f"unsupported quantization type {2 if blocks is not None else 0} for {subject}"
+        scheme = "in blocks" if blocks is not None else "not at all"
+        return "xnnpack-quantization", said, f"{type_name} is quantised {scheme}, the delegate needs scales"
     for channel, scale in enumerate(found.scales):
         if not is_usable_scale(scale):
-            return f"unsupported scale value ({scale:f}) in channel {channel} for {subject}"
+            said = f"unsupported scale value ({scale:f}) in channel {channel} for {subject}"
+            return "xnnpack-scale", said, f"scale {channel} is {scale:.9g}, the delegate takes positive normal numbers"
     several = len(found.scales)
     if several > 1 and type_name == "UINT8":
-        return f"unsupported number ({several}) of scale quantization parameters for {subject}"
+        said = f"unsupported number ({several}) of scale quantization parameters for {subject}"
+        return "xnnpack-quantization", said, f"UINT8 has {several} scales, the delegate takes one"
     if several == 1 and type_name != "INT32":
-        return f"unsupported zero-point value ({found.zero_points[0]}) for {subject}"
+        point, (low, high) = found.zero_points[0], INTEGERS[type_name]
+        said = f"unsupported zero-point value ({point}) for {subject}"
+        return "xnnpack-zero-point", said, f"the zero point is {point}, {type_name} holds {low} to {high}"
     for channel, point in enumerate(found.zero_points):
         if point != 0:
-            return f"unsupported zero-point value ({point}) in channel {channel} of {subject}"
-    return (
-        f"mismatching number of quantization parameters {several} and outer dimension "
-        f"{(tensor.shape or [0])[found.dimension : found.dimension + 1] or [0]} for {subject}"
-    )
+            said = f"unsupported zero-point value ({point}) in channel {channel} of {subject}"
+            return "xnnpack-zero-point", said, f"the zero point of channel {channel} is {point}, the delegate takes 0"
+    length = ((tensor.shape or [])[found.dimension : found.dimension + 1] or [0])[0]
+    said = f"mismatching number of quantization parameters {several} and outer dimension [{length}] for {subject}"
+    return "xnnpack-quantization", said, f"there are {several} scales for a dimension of length {length}"
 
 
 def _is_hybrid(node: Candidate) -> bool:

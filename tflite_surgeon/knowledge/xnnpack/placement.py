@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.xnnpack.candidate import Candidate, Statics, kind_of
 from tflite_surgeon.knowledge.xnnpack.claims import CLAIMS
-from tflite_surgeon.knowledge.xnnpack.tensors import is_constant, is_quantised
+from tflite_surgeon.knowledge.xnnpack.tensors import datatype, is_constant, is_quantised
 
 if TYPE_CHECKING:
     from tflite_surgeon.model.objects import Model, Operator, SubGraph, Tensor
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _VALIDATION = "VALIDATION:"
 # Layers that read float16 weights and biases as they are.
 _READ_FLOAT16 = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"})
+# Operators whose constants are unpacked once.
+UNPACKING = frozenset({"DEQUANTIZE", "DENSIFY"})
 _UNPACKED_SPARSE = frozenset({"FLOAT32", "FLOAT16", "INT8"})
 
 
@@ -36,6 +38,7 @@ class Placement:
         self.statics = Statics()
         self._unpacking: dict[int, Operator] = {}
         self._variables: dict[int, _Variable] = {}
+        self._typed: dict[int, bool] = {}
 
     def takes(self, operator: Operator) -> bool:
         """Whether the delegate takes a node of the subgraph.
@@ -52,6 +55,25 @@ class Placement:
     def is_result(self, tensor: Tensor) -> bool:
         """Whether it is an output of the subgraph."""
         return any(tensor is output for output in self._subgraph.outputs or ())
+
+    def is_typed(self, tensor: Tensor) -> bool:
+        """Whether XNNPACK has a type for a tensor, quantisation included."""
+        found = self._typed.get(id(tensor))
+        if found is None:
+            found = self._typed[id(tensor)] = datatype(tensor) is not None
+        return found
+
+    def is_read_outside(self, tensor: Tensor) -> bool:
+        """Whether a tensor is an output of the subgraph, or read by a node that is not taken."""
+        return self.is_result(tensor) or any(
+            not self.takes(operator)
+            for operator in self._subgraph.operators or ()
+            if any(tensor is read for read in operator.inputs or ())
+        )
+
+    def withdraw(self) -> None:
+        """Note that the delegate gives all nodes back: nodes of the subgraph wait for each other."""
+        self.__dict__["_taken"] = set()
 
     @cached_property
     def node_numbers(self) -> dict[int, int]:
@@ -99,7 +121,7 @@ class Placement:
     # Constants that are unpacked once
 
     def _unpacks(self, operator: Operator, kind: str) -> bool:
-        if kind not in ("DEQUANTIZE", "DENSIFY"):
+        if kind not in UNPACKING:
             return False
         inputs, outputs = operator.inputs or (), operator.outputs or ()
         if len(inputs) != 1 or len(outputs) != 1:

@@ -1,6 +1,6 @@
 """Whether the shapes of a node fit together for XNNPACK, which asks when tensors are allocated.
 
-Shapes are those written in the file. Inside a part of the graph that the delegate runs, XNNPACK computes its own.
+Shapes of computed tensors are those that the nodes before give them, whatever is stored.
 Source: XNNPACK's reshape functions; confirmed with ai-edge-litert 2.3.0.
 """
 
@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import zip_longest
+from math import prod
 
 from tflite_surgeon.knowledge.xnnpack.candidate import Candidate
 from tflite_surgeon.knowledge.xnnpack.tensors import count, integers
 
 
 def agree(node: Candidate) -> bool:
-    """Whether nothing speaks against a node's shapes."""
+    """Whether nothing speaks against a node's shapes, as far as they are known."""
     check = _CHECKS.get(node.kind)
-    return check is None or check(node)
+    if check is None or any(tensor is not None and node.shape(tensor) is None for tensor in node.inputs):
+        return True
+    return check(node)
 
 
 def is_permutation(node: Candidate) -> bool:
@@ -26,7 +29,11 @@ def is_permutation(node: Candidate) -> bool:
 
 
 def _shape(node: Candidate, position: int = 0) -> list[int]:
-    return node.required(position).shape or []
+    return node.shape(node.required(position)) or []
+
+
+def _elements(node: Candidate, position: int = 0) -> int:
+    return prod(_shape(node, position))
 
 
 def _broadcast(first: list[int], second: list[int]) -> bool:
@@ -39,7 +46,7 @@ def _elementwise(node: Candidate) -> bool:
 
 def _joined(node: Candidate) -> bool:
     axis = node.option("axis")
-    shapes = [list(tensor.shape or []) for tensor in node.inputs]
+    shapes = [list(node.shape(tensor) or []) for tensor in node.inputs]
     if any(len(shape) != len(shapes[0]) or not -len(shape) <= axis < len(shape) for shape in shapes):
         return False
     for shape in shapes:
@@ -56,19 +63,30 @@ def _holds_image(node: Candidate) -> bool:
 
 
 def _convolved(node: Candidate) -> bool:
-    return _shape(node)[3] % _shape(node, 1)[3] == 0
+    depth = _depth(node)
+    return _is_image(node) and depth > 0 and _shape(node)[3] % depth == 0
 
 
 def _convolved_by_channel(node: Candidate) -> bool:
-    return _shape(node)[3] * int(node.option("depth_multiplier")) == _shape(node, 1)[3]
+    return _is_image(node) and _shape(node)[3] * int(node.option("depth_multiplier")) == _depth(node)
 
 
 def _connected(node: Candidate) -> bool:
-    return count(node.required(0)) % _shape(node, 1)[1] == 0
+    depth = _depth(node)
+    if node.option("keep_num_dims"):
+        return _shape(node)[-1:] == [depth]
+    return depth > 0 and _elements(node) % depth == 0
+
+
+def _depth(node: Candidate) -> int:
+    """The last dimension of the weights, 0 where they have none: what a node before computes may be of any shape."""
+    return (_shape(node, 1) or [0])[-1]
 
 
 def _multiplied(node: Candidate) -> bool:
     left, right = _shape(node, 0), _shape(node, 1)
+    if len(left) < 2 or len(right) < 2:
+        return False
     inner = left[-2 if node.option("adj_x") else -1], right[-1 if node.option("adj_y") else -2]
     return inner[0] == inner[1] and 0 not in left and _broadcast(left[:-2], right[:-2])
 
@@ -82,7 +100,7 @@ def _reshaped(node: Candidate) -> bool:
     """At most one size is left open, which a 0 does too."""
     tensor = node.input(1)
     given = integers(tensor)[: count(tensor)] if tensor is not None else list(node.option("new_shape") or ())
-    known, opened, elements = 1, 0, count(node.required(0))
+    known, opened, elements = 1, 0, _elements(node)
     for size in given:
         known *= size if size > 0 else 1
         opened += size in (0, -1)
@@ -94,12 +112,13 @@ def _resized(node: Candidate) -> bool:
 
 
 def _blocks_spread(node: Candidate) -> bool:
-    return _is_image(node) and _shape(node)[3] % int(node.option("block_size")) ** 2 == 0
+    block = int(node.option("block_size"))
+    return _is_image(node) and block > 0 and _shape(node)[3] % block**2 == 0
 
 
 def _parted(node: Candidate) -> bool:
     axis, shape = (integers(node.required(0)) or [0])[0], _shape(node, 1)
-    return -len(shape) <= axis < len(shape) and shape[axis] % len(node.outputs) == 0
+    return -len(shape) <= axis < len(shape) and bool(node.outputs) and shape[axis] % len(node.outputs) == 0
 
 
 def _has_dimensions(node: Candidate) -> bool:

@@ -7,6 +7,9 @@ of the LiteRT sources that ai-edge-litert 2.3.0 was made from; confirmed by aski
 from __future__ import annotations
 
 import math
+import struct
+import sys
+from array import array
 from collections.abc import Mapping
 from enum import Enum, auto
 from math import prod
@@ -50,6 +53,8 @@ Form = Mapping[str, Scheme]
 """The types that a tensor may be of, each with the scheme it then must follow."""
 
 _BLOCK_MULTIPLE = 32
+# The bits of a float16 that is infinite: those of positive numbers are below.
+_INFINITE_HALF = 0x7C00
 
 
 class Affine(NamedTuple):
@@ -63,7 +68,7 @@ class Affine(NamedTuple):
 _INT32_MAX = (1 << 31) - 1
 
 
-def _as_int32(zero_point: int) -> int:
+def as_int32(zero_point: int) -> int:
     """What the runtime keeps of a zero point: the file has 64 bits for it, a TfLiteAffineQuantization 32."""
     return (zero_point + (1 << 31)) % (1 << 32) - (1 << 31)
 
@@ -76,7 +81,7 @@ def affine(tensor: Tensor) -> Affine | None:
     scales = quantization.scale
     zero_points = quantization.zero_point or [0]
     if max(zero_points) > _INT32_MAX or min(zero_points) < ~_INT32_MAX:
-        zero_points = [_as_int32(point) for point in zero_points]
+        zero_points = [as_int32(point) for point in zero_points]
     if len(zero_points) < len(scales):
         zero_points = zero_points + [zero_points[0]] * (len(scales) - len(zero_points))
     return Affine(scales, zero_points, quantization.quantized_dimension)
@@ -86,6 +91,26 @@ def blockwise(tensor: Tensor) -> Any | None:
     """The table of a blockwise quantisation, else None."""
     details = _details(tensor)
     return details if getattr(details, "table", "") == "BlockwiseQuantization" else None
+
+
+def bad_block(tensor: Tensor) -> tuple[int, float] | None:
+    """The first block whose scale is not positive and finite, and that scale; None where all are, or none is known."""
+    data = getattr(getattr(blockwise(tensor), "scales", None), "data", None)
+    scales = array("H", bytes(data or b"")[: len(data or b"") // 2 * 2])
+    if sys.byteorder == "big":
+        scales.byteswap()
+    if not scales or (min(scales) > 0 and max(scales) < _INFINITE_HALF):
+        return None
+    block = next(n for n, half in enumerate(scales) if not 0 < half < _INFINITE_HALF)
+    value: float = struct.unpack("<e", struct.pack("<H", scales[block]))[0]
+    return block, value
+
+
+def has_whole_blocks(tensor: Tensor) -> bool:
+    """Whether there is a scale for each block of the size that the file says."""
+    blocks = blockwise(tensor)
+    scales = count(blocks.scales) if blocks is not None and hasattr(blocks.scales, "shape") else 0
+    return scales > 0 and blocks is not None and count(tensor) // scales == blocks.block_size
 
 
 def _details(tensor: Tensor) -> Any | None:
@@ -175,7 +200,9 @@ def datatype(tensor: Tensor) -> str | None:
         return None
     found = affine(tensor)
     if found is None:
-        return "blocks of INT4" if type_name == "INT4" and blockwise(tensor) is not None else None
+        blocks = blockwise(tensor)
+        fits = type_name == "INT4" and blocks is not None and bad_block(tensor) is None and has_whole_blocks(tensor)
+        return "blocks of INT4" if fits else None
     if not are_usable_scales(found.scales):
         return None
     if len(found.scales) == 1:

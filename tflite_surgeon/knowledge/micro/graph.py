@@ -1,0 +1,60 @@
+"""What TFLM's interpreter checks itself, whatever the kernel.
+
+Source: tflite-micro micro_interpreter_graph.cc, micro_allocation_info.cc, arena_allocator/; the Python wheel.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge.kernels.node import KernelNode
+from tflite_surgeon.knowledge.micro.fetching import WIDTHS
+from tflite_surgeon.knowledge.problems import REFUSES, UNKNOWN, On, Place, Problem, Said, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tflite_surgeon.knowledge.kernels.node import Graph
+    from tflite_surgeon.model.objects import SubGraph
+
+_DYNAMIC = Said("dynamic-shape", None, "Dynamic tensors are not supported")
+_NO_ARENA = Said("memory-arena", None, "Failed to resize buffer. Requested: {}, available ")
+_EMPTY = "tensor-shape"
+_FIRST = Place(0)
+# Sizes are rounded up to this many bytes, in unsigned arithmetic: a small negative one becomes 0, others huge.
+_ALIGNMENT = 16
+
+
+def refuse_dynamic_outputs(node: KernelNode) -> None:
+    """Behind its kernel, every output must have positive lengths; a single 0 passes."""
+    for output in node.outputs:
+        if output is not None and output.shape and min(output.shape) <= 0:
+            shape = output.shape
+            if shape != [0]:
+                node.refuse(
+                    _DYNAMIC, f"the output has the shape {shape}, the runtime needs lengths of 1 and more", output
+                )
+                return
+            message = "the output is stored as [0] and has no memory: what the kernel does there is not known"
+            node.doubt(_EMPTY, message, output, at=Stage.INVOKE)
+
+
+def ends(subgraph: SubGraph, graph: Graph) -> Iterator[Problem]:
+    """Inputs and outputs of the model without elements, or with lengths that are none."""
+    for tensor in subgraph.inputs or ():
+        if isinstance(tensor, Table) and tensor.shape and min(tensor.shape) <= 0:
+            shape, size = tensor.shape, prod(tensor.shape) * WIDTHS.get(tensor.type_name, 0)
+            if size <= -_ALIGNMENT:
+                message = f"an input of the model has the shape {shape}, which asks for more memory than there is"
+                yield Problem(
+                    _NO_ARENA.rule, REFUSES, On.TFLM, Stage.ALLOCATE, message, _NO_ARENA.text, tensor, place=_FIRST
+                )
+            elif size == 0:
+                message = f"an input of the model has the shape {shape} and no memory: kernels that read it crash"
+                yield Problem(_EMPTY, UNKNOWN, On.TFLM, Stage.INVOKE, message, None, tensor, place=_FIRST)
+    for tensor in subgraph.outputs or ():
+        if isinstance(tensor, Table) and tensor.shape and min(tensor.shape) <= 0 and graph.operand(tensor).shape != []:
+            message = f"an output of the model is stored as {tensor.shape}: what the package makes of it is not known"
+            yield Problem(_EMPTY, UNKNOWN, On.TFLM, Stage.INVOKE, message, None, tensor, place=_FIRST)

@@ -1,0 +1,329 @@
+"""What each runtime would meet on its way from a file to its outputs: a walk that prepares nodes as runtimes do.
+
+LiteRT and tflite-runtime prepare the first subgraph, node by node in file order, and give every output the shape that
+its kernel computes; a node behind an output whose shape is known only at run time is prepared when the model runs. A
+node that XNNPACK took is never prepared by its kernel. TFLM prepares every subgraph, with the shapes in the file.
+
+Source: LiteRT core/subgraph.cc (PrepareOpsStartingAt), TFLM micro_interpreter.cc (AllocateTensors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, cast
+
+from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge import construction
+from tflite_surgeon.knowledge.construction import custom, graph
+from tflite_surgeon.knowledge.kernels.node import KernelNode
+from tflite_surgeon.knowledge.kernels.operand import Operand
+from tflite_surgeon.knowledge.kernels.registry import Kernel, micro_kernels, tflite_kernels
+from tflite_surgeon.knowledge.micro import construction as micro
+from tflite_surgeon.knowledge.micro.graph import ends, refuse_dynamic_outputs
+from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, On, Place, Problem, Stage
+from tflite_surgeon.knowledge.xnnpack import Placement, after_taking
+from tflite_surgeon.knowledge.xnnpack.candidate import kind_of
+from tflite_surgeon.knowledge.xnnpack.partition import partition
+
+if TYPE_CHECKING:
+    from tflite_surgeon.model.objects import BadReference, Model, Operator, SubGraph, Tensor
+
+# Operators whose kernels read an output before they know that it is given: by the kernels that do.
+_READ_OUTPUT = {
+    **dict.fromkeys(
+        (
+            "ATAN2",
+            "BROADCAST_TO",
+            "DEQUANTIZE",
+            "MAXIMUM",
+            "MINIMUM",
+            "SIGN",
+            "SPACE_TO_BATCH_ND",
+            "STRIDED_SLICE",
+            "TRANSPOSE",
+        ),
+        On.TFLITE,
+    ),
+    **dict.fromkeys(("MEAN", "SUM", "PAD", "PADV2", "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN"), On.V2_14),
+}
+
+# Which runtimes use which kernels; nodes that the delegate takes are the exception.
+_RUNTIMES = {On.LITERT: "litert-no-delegate", On.V2_14: "tflite-2.14", On.TFLM: "tflm", On.DELEGATE: "litert"}
+_BY_KERNELS = "litert"
+
+
+def predict(model: Model, placement: Callable[[SubGraph], Placement]) -> list[Problem]:
+    """Everything that a runtime would object to, stumble over or compute otherwise, in the order of its way.
+
+    Raises:
+        SurgeonError: a constant lies in a file that was closed.
+    """
+    problems = list(construction.problems(model))
+    for problem in problems:
+        problem.runtimes = runtimes_of(problem.on)
+    problems += _tflite_problems(model, placement)
+    micro_walk = _MicroWalk(model)
+    micro_walk.run()
+    return problems + micro_walk.problems
+
+
+def _tflite_problems(model: Model, placement: Callable[[SubGraph], Placement]) -> list[Problem]:
+    """What LiteRT and tflite-runtime meet. They never look into the first buffer, whatever it holds."""
+    if not (model.buffers and model.buffers[0].data):
+        walk = _TfliteWalk(model, placement)
+        walk.run()
+        return walk.problems
+    read = model.copy()
+    (read.buffers or [])[0].data = None
+    placements = {id(subgraph): Placement(subgraph) for subgraph in read.subgraphs or ()}
+    walk = _TfliteWalk(read, lambda subgraph: placements[id(subgraph)])
+    walk.run()
+    originals = {
+        id(tensor): original
+        for subgraph, before in zip(read.subgraphs or (), model.subgraphs or ())
+        for tensor, original in zip(subgraph.tensors or (), before.tensors or ())
+    }
+    for problem in walk.problems:
+        problem.tensor = originals.get(id(problem.tensor), problem.tensor)
+    return walk.problems
+
+
+def runtimes_of(on: On, taken: bool = False) -> frozenset[str]:
+    """The names of the runtimes that use these kernels, for a node that the delegate took or left."""
+    names = {name for flag, name in _RUNTIMES.items() if on & flag}
+    if on & On.LITERT and not taken:
+        names.add(_BY_KERNELS)
+    return frozenset(names)
+
+
+class _Walk:
+    """One runtime's way through the nodes."""
+
+    kernels: On
+    micro: bool
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.problems: list[Problem] = []
+        self.resources: dict[Hashable, str] = {}
+        self._operands: dict[int, Operand] = {}
+        self._entered: set[int] = set()
+        # When the nodes that are walked through now are prepared.
+        self._stage = Stage.ALLOCATE
+
+    def operand(self, tensor: Tensor | BadReference) -> Operand:
+        found = self._operands.get(id(tensor))
+        if found is None:
+            found = self._operands[id(tensor)] = Operand(cast("Tensor", tensor), self.micro)
+        return found
+
+    def subgraph(self, named: object) -> tuple[int, SubGraph] | None:
+        subgraphs = self.model.subgraphs or ()
+        return next(((i, subgraph) for i, subgraph in enumerate(subgraphs) if subgraph is named or i == named), None)
+
+    def prepare_subgraph(
+        self, index: int, shapes: Sequence[list[int] | None] | None, stage: Stage | None = None
+    ) -> list[Operand] | None:
+        subgraphs = self.model.subgraphs or []
+        if not 0 <= index < len(subgraphs) or index in self._entered:
+            return None
+        subgraph = subgraphs[index]
+        if shapes is not None:
+            for tensor, shape in zip(subgraph.inputs or (), shapes):
+                if isinstance(tensor, Table):
+                    operand = self.operand(tensor)
+                    operand.shape, operand.is_dynamic = (None, True) if shape is None else (list(shape), False)
+        self._prepare(index, subgraph, self._stage if stage is None else stage)
+        return [self.operand(tensor) for tensor in subgraph.outputs or () if isinstance(tensor, Table)]
+
+    def is_graph_input(self, operand: Operand) -> bool:
+        subgraphs = self.model.subgraphs or ()
+        return any(tensor is operand.tensor for subgraph in subgraphs for tensor in subgraph.inputs or ())
+
+    def _prepare(self, index: int, subgraph: SubGraph, stage: Stage) -> None:
+        raise NotImplementedError
+
+    def _note(self, problems: Iterable[Problem], place: Place | None = None, taken: bool = False) -> None:
+        for problem in problems:
+            if place is not None:
+                problem.place = place
+            problem.runtimes = runtimes_of(problem.on, taken)
+            if problem.runtimes:
+                self.problems.append(problem)
+
+
+def _is_sound(operator: Operator) -> bool:
+    """Whether every reference points at something; runtimes prepare no graph where one does not."""
+    if not isinstance(operator.opcode, Table):
+        return False
+    for references in (operator.inputs, operator.outputs):
+        for item in references or ():
+            if item is not None and not isinstance(item, Table):
+                return False
+    return True
+
+
+def _dynamic(operator: Operator, output: Operand) -> Problem:
+    """A fact, not a fault: from this node on shapes are known only when the model runs."""
+    message = f"{operator.name} makes an output whose shape is known only when the model runs"
+    return Problem("dynamic-shape", OK, On.TFLITE, Stage.INVOKE, message, tensor=output.tensor)
+
+
+class _TfliteWalk(_Walk):
+    kernels = On.TFLITE
+    micro = False
+
+    def __init__(self, model: Model, placement: Callable[[SubGraph], Placement]) -> None:
+        super().__init__(model)
+        self._placement = placement
+        self._models: dict[str, Kernel] = tflite_kernels()
+        # What an operator code stands for; composites are told apart by their nodes' options.
+        self._kinds: dict[int, str] = {}
+        # What kills the process while nodes are offered to the delegate, before any node is prepared.
+        self._kills: list[Problem] = []
+
+    def run(self) -> None:
+        subgraphs = self.model.subgraphs or ()
+        if subgraphs:
+            self._note(graph.before_running(0, subgraphs[0]))
+        for index, subgraph in enumerate(subgraphs):
+            if index not in self._entered:
+                self._prepare(index, subgraph, Stage.ELSEWHERE if index else Stage.ALLOCATE)
+        self.problems = self._kills + self.problems
+
+    def _prepare(self, index: int, subgraph: SubGraph, stage: Stage) -> None:
+        self._entered.add(index)
+        caller, first = self._stage, len(self.problems)
+        self._stage = stage
+        placement = self._placement(subgraph)
+        survey = graph.Survey(self.model, subgraph)
+        self._note(graph.references(index, subgraph, survey, stage))
+        if not survey.is_ordered:
+            self._look_at_order(index, subgraph, survey, placement)
+        for number, operator in enumerate(subgraph.operators or ()):
+            if _is_sound(operator):
+                self._prepare_node(operator, Place(index, number), placement, survey)
+        if index == 0:
+            self._note(graph.memory(index, subgraph))
+            self._note(graph.outputs_without_data(index, subgraph, survey))
+        self._stage = caller
+        self._arrange(index, subgraph, placement, first)
+
+    def _prepare_node(self, operator: Operator, place: Place, placement: Placement, survey: graph.Survey) -> None:
+        stage = self._stage
+        if place.operator in survey.lacking and stage != Stage.ELSEWHERE:
+            self._note((graph.lacks_data(place, survey.lacking[place.operator]),))
+        taken = placement.takes(operator)
+        kind = self._kinds.get(id(operator.opcode))
+        if kind is None:
+            kind = kind_of(operator)
+            if not kind.startswith("COMPOSITE "):
+                self._kinds[id(operator.opcode)] = kind
+        for problem in after_taking(operator, placement, stage, self._shape_of, kind):
+            self._note((problem,), place)
+            if problem.effect in (CRASHES, UNKNOWN) and problem.stage != Stage.INVOKE:
+                problem.stage = Stage.ALLOCATE
+                self._kills.append(self.problems.pop())
+        function = self._models.get(kind) or self._models.get(kind.partition(" ")[0])
+        if kind.startswith("CUSTOM ") and not custom.is_registered(operator):
+            if custom.has_name(operator):
+                self._note((custom.unresolved(operator, stage),), place, taken)
+            function = None
+        if function is None:
+            return  # The shapes that the file gives the outputs are as good as any.
+        node = KernelNode(operator, kind, self, self.kernels, stage)
+        function(node)
+        for output in node.outputs:
+            if output is None:
+                node.output_is_needed(_READ_OUTPUT.get(kind, On(0)))
+                continue
+            if output.is_dynamic and stage == Stage.ALLOCATE:
+                self._stage = Stage.INVOKE
+                self._note((_dynamic(operator, output),), place)
+            if output.is_constant and not (output.is_dynamic or output.is_persistent) and output.count:
+                survey.is_written(node, output)
+        if node.problems:
+            self._note(node.problems, place, taken)
+
+    def _shape_of(self, tensor: Tensor) -> list[int] | None:
+        return self.operand(tensor).shape
+
+    def _look_at_order(self, index: int, subgraph: SubGraph, survey: graph.Survey, placement: Placement) -> None:
+        """Nodes that read what is computed later: the delegate sorts them, or gives all back if it cannot."""
+        operators = subgraph.operators or []
+        is_delegated = any(map(placement.takes, operators))
+        sorted_nodes = sum(map(len, partition(operators, placement.takes)))
+        is_cyclic = sorted_nodes < len(operators)
+        if is_cyclic and is_delegated:
+            placement.withdraw()
+        self._note(
+            graph.order(index, survey, is_cyclic, sorted_nodes == 0, self._stage), taken=is_delegated and not is_cyclic
+        )
+        self._note(graph.doubled(index, survey))
+
+    def _arrange(self, index: int, subgraph: SubGraph, placement: Placement, first: int) -> None:
+        """Put what the delegate refuses where it is met: its nodes are gathered, and run in another order."""
+        mine = [problem for problem in self.problems[first:] if problem.effect == REFUSES]
+        delegated = [problem for problem in mine if problem.on == On.DELEGATE and problem.place.subgraph == index]
+        others = [problem for problem in mine if problem.on != On.DELEGATE and _BY_KERNELS in problem.runtimes]
+        if not delegated or not others:
+            return
+        parts = partition(subgraph.operators or [], placement.takes)
+        part_of = {number: order for order, part in enumerate(parts) for number in part}
+
+        def turn(problem: Problem) -> int:
+            return part_of.get(problem.place.operator, -1) if problem.place.operator is not None else -1
+
+        for problem in reversed(delegated):
+            later = (other for other in others if other.place.subgraph == index and turn(other) > turn(problem))
+            follower = next(later, None)
+            self.problems.remove(problem)
+            where = len(self.problems) if follower is None else self.problems.index(follower)
+            self.problems.insert(where, problem)
+
+
+class _MicroWalk(_Walk):
+    kernels = On.TFLM
+    micro = True
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self._models: dict[str, Kernel] = micro_kernels()
+
+    def run(self) -> None:
+        self._add(micro.before_nodes(self.model))
+        called = micro.called(self.model) if len(self.model.subgraphs or ()) > 1 else None
+        for index, subgraph in enumerate(self.model.subgraphs or ()):
+            before = len(self.problems)
+            self._prepare(index, subgraph, Stage.ALLOCATE)
+            if called is not None and id(subgraph) not in called:
+                for problem in self.problems[before:]:
+                    if problem.stage == Stage.INVOKE:
+                        problem.stage = Stage.ELSEWHERE
+        for subgraph in (self.model.subgraphs or ())[:1]:
+            self._add(ends(subgraph, self))
+        self._add(micro.after_nodes(self.model))
+
+    def _prepare(self, index: int, subgraph: SubGraph, stage: Stage) -> None:
+        self._entered.add(index)
+        count = len(subgraph.tensors or ())
+        for number, operator in enumerate(subgraph.operators or ()):
+            if not isinstance(operator.opcode, Table):
+                continue
+            place = Place(index, number)
+            problem = micro.of_node(operator, count)
+            if problem is not None:
+                self._note([problem], place)
+                continue
+            node = KernelNode(micro.readable(operator), operator.name, self, self.kernels, stage)
+            function = self._models.get(kind_of(operator))
+            if function is not None:
+                function(node)
+            refuse_dynamic_outputs(node)
+            self._note(node.problems, place)
+
+    def _add(self, problems: Iterable[Problem]) -> None:
+        """Note problems that say themselves where they are."""
+        for problem in problems:
+            problem.runtimes = runtimes_of(problem.on)
+            self.problems.append(problem)

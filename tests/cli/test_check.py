@@ -28,8 +28,8 @@ def test_a_finding_says_node_tensors_scales_ratio_and_runtimes(fixture_copy) -> 
         "0.00310777873",
         "0.08481 (limit 0.02)",
         "34 of 34 off",
-        "refuses the model",
-        "loads it, wrong numbers",
+        "refused by        litert-no-delegate, tflite-2.14, tflm",
+        "wrong numbers in  litert",
         "tflite-surgeon fix-bias-scale",
     ):
         assert expected in result.stdout
@@ -98,7 +98,11 @@ def test_a_healthy_model_is_said_to_be_one(fixture_copy, tmp_path: Path) -> None
     healthy = tmp_path / "healthy.tflite"
     ts.save(ts.fix(ts.load(fixture_copy(BROKEN))).model, healthy)
     result = run(app, ["check", str(healthy)])
-    assert (result.exit_code, result.stdout.strip()) == (0, f"{healthy}: nothing found")
+    first, *verdicts = result.stdout.splitlines()
+    assert (result.exit_code, first) == (0, f"{healthy}: nothing found in 1 operator")
+    assert [line.split() for line in verdicts] == [
+        [name, "loads", "and", "runs"] for name in ("litert", "litert-no-delegate", "tflite-2.14", "tflm")
+    ]
 
 
 def _unusable(folder: Path) -> dict[str, tuple[Path, str]]:
@@ -123,7 +127,7 @@ def _unusable(folder: Path) -> dict[str, tuple[Path, str]]:
     return {
         **result,
         "zip": (folder / "zip", "zip archive"),
-        "folder": (folder / "folder", "directory"),
+        "folder": (folder / "folder", "folder"),
         "missing": (folder / "missing", "no such file"),
     }
 

@@ -24,6 +24,25 @@ class Format(str, Enum):
 
     text = "text"
     json = "json"
+    sarif = "sarif"
+    github = "github"
+
+
+class Level(str, Enum):
+    """How bad a finding is."""
+
+    error = "error"
+    warning = "warning"
+    note = "note"
+
+
+class Language(str, Enum):
+    """What code is written in."""
+
+    python = "python"
+    java = "java"
+    kotlin = "kotlin"
+    c = "c"
 
 
 class Keep(str, Enum):
@@ -47,6 +66,10 @@ Target = Annotated[
         "Repeatable; without it the first two.",
         show_default=False,
     ),
+]
+Rules = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--select", metavar="RULE", help="Tell only this rule's findings. Repeatable.", show_default=False),
 ]
 Output = Annotated[
     Optional[Path],  # noqa: UP045
@@ -77,18 +100,85 @@ def main(
 
 @app.command()
 def check(
-    models: Models,
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", help=f"{_MODEL_HELP} Of a folder, every .tflite file below it.", show_default=False
+        ),
+    ],
     target: Target = None,
-    format: Annotated[Format, typer.Option("--format", help="How to write the findings.")] = Format.text,
+    format: Annotated[
+        Format,
+        typer.Option("--format", help="How to write the findings; sarif for code scanning, github for GitHub Actions."),
+    ] = Format.text,
+    fail_on: Annotated[
+        Level, typer.Option("--fail-on", help="The least severity that makes the exit code 1.")
+    ] = Level.warning,
+    select: Rules = None,
+    ignore: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--ignore", metavar="RULE", help="Leave this rule's findings out. Repeatable."),
+    ] = None,
+    baseline: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--baseline",
+            metavar="FILE",
+            help="The --format json report of an earlier check: what it has is not told again.",
+            show_default=False,
+        ),
+    ] = None,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found.")] = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=0, help="How many processes for several files; 0: as processors.")
+    ] = 0,
 ) -> None:
-    """Say what each runtime will refuse, and what will silently compute wrong numbers.
+    """Say what each runtime will refuse, what will crash it, and what will silently compute wrong numbers.
 
-    Exit code: 0 nothing worse than a note, 1 a warning or error for the targets, 2 a file cannot be used; of several
+    Nothing is run: the answers come from what the runtimes' kernels check. `tflite-surgeon rules` lists the rules,
+    `tflite-surgeon explain RULE` tells more about one.
+
+    Exit code: 0 nothing as bad as --fail-on for the targets, 1 something is, 2 a file cannot be used; of several
     files the worst decides.
     """
     from tflite_surgeon.cli import checking
 
-    raise typer.Exit(checking.run(models, target, format.value))
+    wish = checking.Wish(
+        target or (), format.value, fail_on.value, select or (), ignore or (), baseline, exit_zero, jobs
+    )
+    raise typer.Exit(checking.run(models, wish))
+
+
+@app.command()
+def explain(
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TEXT",
+            help="A rule's name, or a runtime's message as it was printed; - for standard input.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(metavar="[MODEL]", help="A model to find the node in.", show_default=False),
+    ] = None,
+) -> None:
+    """Explain a rule, or a message that a runtime printed: what it means, who says it, what to do.
+
+    Exit code: 0, or 2 where nothing is known of the text or the model cannot be used.
+    """
+    from tflite_surgeon.cli import explaining
+
+    raise typer.Exit(explaining.run(text, model))
+
+
+@app.command("rules")
+def list_rules() -> None:
+    """List all rules that check goes by, a line each."""
+    from tflite_surgeon.cli import explaining
+
+    raise typer.Exit(explaining.list_rules())
 
 
 @app.command("fix-bias-scale")

@@ -1,0 +1,1 @@
+"""Reports: what programs read."""

@@ -1,0 +1,44 @@
+"""The pages of rules and topics, each made from its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tflite_surgeon.report.console import Printer
+from tflite_surgeon.rules.registry import Rule
+from tflite_surgeon.rules.topics import Topic
+
+_TEXTS_SHOWN = 8
+
+
+def print_rule(printer: Printer, rule: Rule) -> None:
+    """A rule's page."""
+    printer.line(rule.name, style="bold")
+    for paragraph in rule.explanation.split("\n\n"):
+        printer.line(" ".join(paragraph.split()), indent=4)
+        printer.line()
+    rows = [("what to do", " ".join(rule.advice.split()))]
+    if rule.operators:
+        rows.append(("operators", ", ".join(rule.operators)))
+    texts = list(dict.fromkeys(said.text.replace("{}", "...") for said in rule.sayings))
+    more = [f"and {len(texts) - _TEXTS_SHOWN} texts more"] if len(texts) > _TEXTS_SHOWN else []
+    shown = texts[:_TEXTS_SHOWN] + more
+    rows += [("runtimes say" if number == 0 else "", text) for number, text in enumerate(shown)]
+    rows.append(("source", rule.source))
+    printer.pairs(rows, indent=4)
+
+
+def print_topic(printer: Printer, topic: Topic) -> None:
+    """What a text means."""
+    printer.line(topic.name, style="bold")
+    printer.line(topic.meaning, indent=4)
+    printer.line()
+    rows = [("what to do", topic.advice), ("who says it", topic.who)]
+    if topic.rules:
+        rows.append(("see also", ", ".join(f"tflite-surgeon explain {name}" for name in topic.rules)))
+    printer.pairs(rows, indent=4)
+
+
+def print_rules(printer: Printer, rules: Iterable[Rule]) -> None:
+    """All rules, a line each."""
+    printer.pairs([(rule.name, rule.title) for rule in rules], indent=0)

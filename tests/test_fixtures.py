@@ -22,6 +22,9 @@ INTEGERS = [
 # fmt: on
 
 
+HEALTHY = FOLDER / "healthy_200.tflite"
+
+
 def path(name: str) -> Path:
     return FOLDER / f"bias_scale_{name}.tflite"
 
@@ -37,7 +40,7 @@ def test_the_script_makes_the_files_that_are_here(tmp_path):
     make_fixtures().main(tmp_path)
     made = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     assert made == {file.name: file.read_bytes() for file in FOLDER.glob("*.tflite")}
-    assert sorted(made) == sorted(path(name).name for name in NAMES)
+    assert sorted(made) == sorted([HEALTHY.name, *(path(name).name for name in NAMES)])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,3 +122,16 @@ def test_runtimes_before_the_repair(name, runtime, loads):
             assert ((output > limits.min) & (output < limits.max)).mean() > 0.5
     else:
         assert "scale_diff / output_scale <= 0.02 was not true" in run.message
+
+
+def test_the_healthy_one_is_healthy():
+    model = ts.load(HEALTHY)
+    assert len(model.subgraphs[0].operators) == 200
+    assert ts.check(model, ("litert", "litert-no-delegate", "tflite-2.14", "tflm")) == []
+
+
+@pytest.mark.parametrize("runtime", ["litert", "litert-no-delegate", "tflite-2.14", "tflm"])
+def test_the_healthy_one_runs(runtime):
+    run = session(runtime).run(HEALTHY.read_bytes(), seed=1)
+    assert run.ok, run.message
+    assert len(set(run.outputs[0][0].reshape(-1).tolist())) > 1

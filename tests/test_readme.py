@@ -58,7 +58,7 @@ def _run(command: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in output.decode().replace("\r\n", "\n").splitlines()) + "\n"
 
 
-@pytest.mark.parametrize("name", ["check", "fix"])
+@pytest.mark.parametrize("name", ["healthy", "check", "explain", "fix"])
 def test_sessions(name: str, tmp_path: Path) -> None:
     _copy_fixtures(tmp_path)
     sessions = {found[1]: (found[2], found[3]) for found in SESSION.finditer(README.read_text())}

@@ -4,6 +4,7 @@
 
     model = ts.load("net.tflite")
     findings = ts.check(model)
+    verdicts = ts.verdicts(model)
     outcome = ts.fix(model)
     report = ts.save(outcome.model, "net.fixed.tflite")
 
@@ -49,6 +50,11 @@ if TYPE_CHECKING:
     from tflite_surgeon.rules.registry import Finding as Finding
     from tflite_surgeon.rules.registry import Severity as Severity
     from tflite_surgeon.rules.registry import check as check
+    from tflite_surgeon.rules.verdicts import Verdict as Verdict
+    from tflite_surgeon.rules.verdicts import verdicts as verdicts
+    from tflite_surgeon.views.diff.comparing import diff as diff
+    from tflite_surgeon.views.diff.result import Comparison as Comparison
+    from tflite_surgeon.views.diff.result import Difference as Difference
 
 __version__ = "0.1.0"
 
@@ -76,6 +82,9 @@ _HOMES = {
     ),
     "model.saving": ("SaveReport", "dumps", "save"),
     "rules.registry": ("Finding", "Severity", "check"),
+    "rules.verdicts": ("Verdict", "verdicts"),
+    "views.diff.comparing": ("diff",),
+    "views.diff.result": ("Comparison", "Difference"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

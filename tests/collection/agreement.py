@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tflite_surgeon as ts
 from tests.conditions.prediction import explaining, predicted
-from tflite_surgeon.rules.verdicts import Verdict, unreadable
+from tflite_surgeon.rules.verdicts import Verdict
 
 # The recorded modes, and our names for them.
 MODES = {
@@ -79,16 +78,8 @@ def content(row: dict[str, Any]) -> bytes:
     return bytes(data[: row.get("truncate") or len(data)])
 
 
-def verdicts_of(data: bytes) -> dict[str, Verdict]:
-    try:
-        model = ts.loads(data)
-    except ts.SurgeonError as error:
-        return unreadable(str(error))
-    return predicted(model)
-
-
 def compare(row: dict[str, Any]) -> list[Comparison]:
-    found = verdicts_of(content(row))
+    found = predicted(content(row))
     return [
         _compared(row["file"], mode, recorded, found[MODES[mode]])
         for mode, recorded in row["runtimes"].items()
@@ -125,6 +116,28 @@ def compare_all(only: str = "") -> list[Comparison]:
         return [one for found in pool.map(compare, rows(only), chunksize=8) for one in found]
 
 
+# Why predictions and records differ, by file and by our name of the runtime.
+CAUSES = {
+    (
+        "keyword_scrambled_8bit.tflite",
+        "litert",
+    ): "weights and biases are of types that the kernel reads beside their end: "
+    "the process may or may not die, and did not in every run",
+    ("keyword_scrambled_8bit.tflite", "litert-no-delegate"): "the same",
+    ("qwen_fc_blockwise_quantized.tflite", "tflite-2.14"): "the blocks' table is unknown to 2.14, which computes with "
+    "weights without a scale; that it dies depends on the memory behind them",
+    (
+        "add_quantized_int8__09_op_input_index.tflite",
+        "tflite-2.14",
+    ): "the default delegate of 2.14 goes on after the bad index and prints a second text, of another rule",
+}
+
+
+def cause(one: Comparison) -> str:
+    """Why a prediction and a record differ, where that is known."""
+    return CAUSES.get((one.file.rpartition("/")[2], MODES[one.mode]), "not known")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="files whose name holds this text")
@@ -138,7 +151,7 @@ def main() -> None:
             f"{one.mode} {one.file}: {', '.join(off)}; recorded {one.recorded} {one.message!r}; predicted {one.verdict}"
         )
         if off and options.text in line:
-            print(line)
+            print(f"{line}\n    cause: {cause(one)}")
     print(summary(compared))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tflite_surgeon as ts
-from tests.collection.agreement import MODES, Comparison, compare_all, content, folder, rows
+from tests.collection.agreement import MODES, Comparison, cause, compare_all, content, folder, rows
 from tests.conditions.families import cases
 from tests.interpreters import session
 
@@ -62,6 +62,17 @@ def test_predictions_agree(mode: str, name: str) -> None:
 def test_little_is_left_open(mode: str) -> None:
     mine = [one for one in compared() if one.mode == mode]
     assert sum(one.is_unknown for one in mine) < MOST_UNKNOWN * len(mine)
+
+
+@needs_models
+def test_every_difference_has_a_cause() -> None:
+    names = ("loads", "node", "rule", "runs", "crashes")
+    unexplained = [
+        (one.mode, one.file, one.message, one.verdict)
+        for one in compared()
+        if any(getattr(one, name) is False for name in names) and cause(one) == "not known"
+    ]
+    assert unexplained == []
 
 
 @needs_models

@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 import tflite_surgeon as ts
 from tests.conditions.case import Content, model_of
-from tflite_surgeon.rules.registry import View, find, rules
-from tflite_surgeon.rules.verdicts import Verdict, unreadable, verdicts
+from tflite_surgeon.rules.registry import rules
+from tflite_surgeon.rules.verdicts import Verdict, unreadable
 from tflite_surgeon.runtime import Run
 
 
 def predicted(content: Content) -> dict[str, Verdict]:
     try:
-        view = View(model_of(content))
+        model = model_of(content)
     except ts.SurgeonError as error:
         return unreadable(str(error))
-    return verdicts(view, find(view, list(rules().values())))
+    return ts.verdicts(model)
 
 
 class Reality(NamedTuple):

@@ -18,7 +18,7 @@ from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.report.baseline import read_baseline, without_known
 from tflite_surgeon.report.checked import Checked
 from tflite_surgeon.rules.registry import Severity, View, find, require_known, rules
-from tflite_surgeon.rules.verdicts import unreadable, verdicts
+from tflite_surgeon.rules.verdicts import judge, unreadable
 
 # A model that takes longer than this is taken to hang.
 _PATIENCE_SECONDS = 600.0
@@ -116,11 +116,11 @@ def check_file(wish: Wish, path: str) -> Checked:
             names = {rule.name for rule in chosen}
             findings = [replace(finding, evidence=None) for finding in everything if finding.rule in names]
             count = sum(len(subgraph.operators or ()) for subgraph in model.subgraphs or ())
-            return Checked(path, findings, verdicts(view, everything), operators=count)
-    except DecodeError as error:
-        return Checked(path, verdicts=unreadable(str(error)), error=str(error))
+            return Checked(path, findings, judge(view, everything), operators=count)
     except SurgeonError as error:
-        return Checked(path, error=str(error))
+        # Of a file that is there, whatever is wrong with it, a runtime makes something too.
+        there = isinstance(error, DecodeError) or os.path.isfile(path)
+        return Checked(path, verdicts=unreadable(str(error)) if there else {}, error=str(error))
 
 
 def _exit_code(entry: Checked, wish: Wish) -> int:

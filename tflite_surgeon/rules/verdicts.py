@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from tflite_surgeon.knowledge.problems import CRASHES, REFUSES, UNKNOWN, WRONG, Problem, Stage
 from tflite_surgeon.knowledge.runtimes import NAMES
-from tflite_surgeon.rules.registry import Finding, View
+from tflite_surgeon.model.objects import Model
+from tflite_surgeon.rules.registry import Finding, View, find, rules
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,18 @@ class Verdict:
 _NO_NUMBERS = "it does not run, so there are no numbers"
 
 
-def verdicts(view: View, findings: Sequence[Finding]) -> dict[str, Verdict]:
-    """What becomes of the model in each runtime.
+def verdicts(model: Model) -> dict[str, Verdict]:
+    """What becomes of a model in each runtime, by the runtime's name. Nothing is run.
+
+    Raises:
+        SurgeonError: a constant lies in a file that was closed.
+    """
+    view = View(model)
+    return judge(view, find(view, list(rules().values())))
+
+
+def judge(view: View, findings: Sequence[Finding]) -> dict[str, Verdict]:
+    """What becomes of a model in each runtime, where its findings are known already.
 
     Args:
         view: the model.

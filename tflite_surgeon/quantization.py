@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from array import array
 from collections.abc import Sequence
 from operator import sub
@@ -19,6 +20,11 @@ SMALLEST_NORMAL = 2.0**-126
 LARGEST = (2.0 - 2.0**-23) * 2.0**127
 _SMALLEST_NORMAL_BITS = 0x00800000
 _INFINITY_BITS = 0x7F800000
+_INT32 = 1 << 31
+# Where the upper bytes of float32 values lie, and what they are in values from 2**-125 up to 2**127: a whole vector of
+# such is found usable without making a number of each.
+_UPPER_BYTES = slice(3 if sys.byteorder == "little" else 0, None, 4)
+_USABLE_UPPER_BYTES = bytes(range(0x01, 0x7F))
 # A product of two float32 scales, rounded, may differ from the converter's by this many units in the last place:
 # real, healthy biases are off by up to 1.5.
 TOLERATED_ULPS = 2
@@ -48,9 +54,14 @@ def is_same_scale(stored: float, expected: float) -> bool:
     return is_usable_scale(stored) and ulps_apart(stored, expected) <= TOLERATED_ULPS
 
 
-def _bits(scales: Sequence[float]) -> array[int]:
+def _stored(scales: Sequence[float]) -> bytes:
+    """The bytes of float32 values."""
+    return (scales if isinstance(scales, array) and scales.typecode == "f" else array("f", scales)).tobytes()
+
+
+def _bits(scales: bytes) -> array[int]:
     """The bit patterns of float32 values: for positive ones their distance counts the steps between them."""
-    return array("i", array("f", scales).tobytes())
+    return array("i", scales)
 
 
 def float32s(values: Sequence[float]) -> list[float]:
@@ -60,7 +71,12 @@ def float32s(values: Sequence[float]) -> list[float]:
 
 def are_usable_scales(scales: Sequence[float]) -> bool:
     """Whether every scale says something; many at a time."""
-    bits = _bits(scales)
+    if len(scales) == 1 and SMALLEST_NORMAL <= scales[0] <= LARGEST:
+        return True
+    stored = _stored(scales)
+    if not stored[_UPPER_BYTES].translate(None, _USABLE_UPPER_BYTES):
+        return True
+    bits = _bits(stored)
     return not bits or (min(bits) >= _SMALLEST_NORMAL_BITS and max(bits) < _INFINITY_BITS)
 
 
@@ -68,7 +84,20 @@ def are_same_scales(stored: Sequence[float], expected: Sequence[float]) -> bool:
     """Whether as many stored scales are the expected, usable ones, up to what rounding explains; many at a time."""
     if len(stored) != len(expected) or not are_usable_scales(stored):
         return False
-    return max(map(abs, map(sub, _bits(stored), _bits(expected))), default=0) <= TOLERATED_ULPS
+    first, second = _stored(stored), _stored(expected)
+    return first == second or max(map(abs, map(sub, _bits(first), _bits(second)))) <= TOLERATED_ULPS
+
+
+def are_int32(zero_points: Sequence[int]) -> bool:
+    """Whether runtimes keep zero points as they are, of which the file has 64 bits and they 32."""
+    return are_zero(zero_points) or -_INT32 <= min(zero_points) <= max(zero_points) < _INT32
+
+
+def are_zero(zero_points: Sequence[int]) -> bool:
+    """Whether all are 0; of a long vector the bytes are looked at, without making a number of each."""
+    if isinstance(zero_points, array):
+        return not zero_points.tobytes().strip(b"\0")
+    return not any(zero_points)
 
 
 def six_decimals(value: float) -> float:

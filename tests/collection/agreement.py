@@ -118,18 +118,8 @@ def compare_all(only: str = "") -> list[Comparison]:
 
 # Why predictions and records differ, by file and by our name of the runtime.
 CAUSES = {
-    (
-        "keyword_scrambled_8bit.tflite",
-        "litert",
-    ): "weights and biases are of types that the kernel reads beside their end: "
-    "the process may or may not die, and did not in every run",
-    ("keyword_scrambled_8bit.tflite", "litert-no-delegate"): "the same",
-    ("qwen_fc_blockwise_quantized.tflite", "tflite-2.14"): "the blocks' table is unknown to 2.14, which computes with "
-    "weights without a scale; that it dies depends on the memory behind them",
-    (
-        "add_quantized_int8__09_op_input_index.tflite",
-        "tflite-2.14",
-    ): "the default delegate of 2.14 goes on after the bad index and prints a second text, of another rule",
+    ("add_quantized_int8__09_op_input_index.tflite", "tflite-2.14"): "the default delegate of 2.14 goes on after the "
+    "bad index and prints a second text, of another rule",
 }
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from tflite_surgeon.flatbuffer.tables import Table
 
 if TYPE_CHECKING:
     from tflite_surgeon.model.objects import Operator, Tensor
@@ -60,17 +63,26 @@ def tensor_in_role(operator: Operator, role: str) -> Tensor | None:
     Raises:
         KeyError: no operator has a role of that name.
     """
-    from tflite_surgeon.model.objects import Tensor
+    return tensor_of(operator, operator.name, role)
 
-    roles = ROLES.get(operator.name, _DEFAULT)
-    for names, tensors in zip(roles, (operator.inputs, operator.outputs, operator.intermediates)):
-        if role in names:
-            index = names.index(role)
-            tensor = tensors[index] if tensors and index < len(tensors) else None
-            return tensor if isinstance(tensor, Tensor) else None
+
+def tensor_of(operator: Operator, name: str, role: str) -> Tensor | None:
+    """The same for an operator whose name is known already: it takes longer to tell than the rest."""
     if role not in _KNOWN_ROLES:
         raise KeyError(f"no operator has the role {role!r}; known are {', '.join(sorted(_KNOWN_ROLES))}")
-    return None
+    attribute, index = _place(name if name in ROLES else "", role)
+    tensors = getattr(operator, attribute) if attribute else None
+    tensor = tensors[index] if tensors and index < len(tensors) else None
+    return cast("Tensor", tensor) if isinstance(tensor, Table) else None
+
+
+@cache
+def _place(operator: str, role: str) -> tuple[str, int]:
+    """The attribute and the position of a role; no attribute where operators of that name have none such."""
+    for attribute, names in zip(Roles._fields, ROLES.get(operator, _DEFAULT)):
+        if role in names:
+            return attribute, names.index(role)
+    return "", 0
 
 
 class Addend(NamedTuple):
@@ -118,9 +130,9 @@ _LSTM_NORMALISED = (
 _INTERMEDIATES_8X8_16 = 5
 
 
-def addends(operator: Operator) -> tuple[Addend, ...]:
+def addends(operator: Operator, name: str | None = None) -> tuple[Addend, ...]:
     """The biases that the operator's integer kernel adds; empty for operators without any."""
-    name = operator.name
+    name = name or operator.name
     if name not in ("LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"):
         return ADDENDS.get(name, ())
     if len(operator.intermediates or ()) != _INTERMEDIATES_8X8_16:

@@ -10,6 +10,8 @@ Source: LiteRT core/subgraph.cc (PrepareOpsStartingAt), TFLM micro_interpreter.c
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, cast
 
 from tflite_surgeon.flatbuffer.tables import Table
@@ -17,12 +19,12 @@ from tflite_surgeon.knowledge import construction
 from tflite_surgeon.knowledge.construction import custom, graph
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
-from tflite_surgeon.knowledge.kernels.registry import Kernel, micro_kernels, tflite_kernels
+from tflite_surgeon.knowledge.kernels.registry import micro_kernel_of, tflite_kernel_of
 from tflite_surgeon.knowledge.micro import construction as micro
-from tflite_surgeon.knowledge.micro.graph import ends, refuse_dynamic_outputs
+from tflite_surgeon.knowledge.micro.graph import crash_without_output, ends, refuse_dynamic_outputs
 from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, On, Place, Problem, Stage
 from tflite_surgeon.knowledge.xnnpack import Placement, after_taking
-from tflite_surgeon.knowledge.xnnpack.candidate import kind_of
+from tflite_surgeon.knowledge.xnnpack.candidate import Kinds
 from tflite_surgeon.knowledge.xnnpack.partition import partition
 
 if TYPE_CHECKING:
@@ -44,9 +46,10 @@ _READ_OUTPUT = {
         ),
         On.TFLITE,
     ),
-    **dict.fromkeys(("MEAN", "SUM", "PAD", "PADV2", "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN"), On.V2_14),
+    **dict.fromkeys(("MEAN", "SUM", "PAD", "PADV2", "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN", "SQUEEZE"), On.V2_14),
 }
-
+# Operators whose kernels make one output and do not ask whether there are more.
+_COUNTS_NO_OUTPUTS = frozenset({"CONCATENATION", "MIRROR_PAD", "SIGN"})
 # Which runtimes use which kernels; nodes that the delegate takes are the exception.
 _RUNTIMES = {On.LITERT: "litert-no-delegate", On.V2_14: "tflite-2.14", On.TFLM: "tflm", On.DELEGATE: "litert"}
 _BY_KERNELS = "litert"
@@ -58,11 +61,12 @@ def predict(model: Model, placement: Callable[[SubGraph], Placement]) -> list[Pr
     Raises:
         SurgeonError: a constant lies in a file that was closed.
     """
-    problems = list(construction.problems(model))
+    reading = construction.read(model)
+    problems = list(construction.problems(model, reading))
     for problem in problems:
         problem.runtimes = runtimes_of(problem.on)
     problems += _tflite_problems(model, placement)
-    micro_walk = _MicroWalk(model)
+    micro_walk = _MicroWalk(model, reading)
     micro_walk.run()
     return problems + micro_walk.problems
 
@@ -176,9 +180,8 @@ class _TfliteWalk(_Walk):
     def __init__(self, model: Model, placement: Callable[[SubGraph], Placement]) -> None:
         super().__init__(model)
         self._placement = placement
-        self._models: dict[str, Kernel] = tflite_kernels()
-        # What an operator code stands for; composites are told apart by their nodes' options.
-        self._kinds: dict[int, str] = {}
+        # The most elements of an operand that nodes have written so far, where several write it; by its identity.
+        self._most: dict[int, int] = {}
         # What kills the process while nodes are offered to the delegate, before any node is prepared.
         self._kills: list[Problem] = []
 
@@ -188,8 +191,19 @@ class _TfliteWalk(_Walk):
             self._note(graph.before_running(0, subgraphs[0]))
         for index, subgraph in enumerate(subgraphs):
             if index not in self._entered:
+                before = len(self.problems)
                 self._prepare(index, subgraph, Stage.ELSEWHERE if index else Stage.ALLOCATE)
+                if index:
+                    self._offer(self.problems[before:])
         self.problems = self._kills + self.problems
+
+    def _offer(self, problems: Sequence[Problem]) -> None:
+        """Of a subgraph that nothing calls, which tflite-runtime 2.14 prepares before it offers it to its delegate."""
+        for problem in problems:
+            if problem.effect in (REFUSES, CRASHES) and problem.on & On.V2_14:
+                message = f"{problem.message}: tflite-runtime 2.14 with its delegate looks at this subgraph as well"
+                self._note((replace(problem, effect=UNKNOWN, on=On.V2_14, stage=Stage.ALLOCATE, message=message),))
+                return
 
     def _prepare(self, index: int, subgraph: SubGraph, stage: Stage) -> None:
         self._entered.add(index)
@@ -214,17 +228,15 @@ class _TfliteWalk(_Walk):
         if place.operator in survey.lacking and stage != Stage.ELSEWHERE:
             self._note((graph.lacks_data(place, survey.lacking[place.operator]),))
         taken = placement.takes(operator)
-        kind = self._kinds.get(id(operator.opcode))
-        if kind is None:
-            kind = kind_of(operator)
-            if not kind.startswith("COMPOSITE "):
-                self._kinds[id(operator.opcode)] = kind
+        kind = placement.kinds.of(operator)
         for problem in after_taking(operator, placement, stage, self._shape_of, kind):
             self._note((problem,), place)
             if problem.effect in (CRASHES, UNKNOWN) and problem.stage != Stage.INVOKE:
                 problem.stage = Stage.ALLOCATE
                 self._kills.append(self.problems.pop())
-        function = self._models.get(kind) or self._models.get(kind.partition(" ")[0])
+        function = tflite_kernel_of(kind) or tflite_kernel_of(kind.partition(" ")[0])
+        if not taken and kind.startswith("COMPOSITE "):
+            function = tflite_kernel_of("STABLEHLO_COMPOSITE")
         if kind.startswith("CUSTOM ") and not custom.is_registered(operator):
             if custom.has_name(operator):
                 self._note((custom.unresolved(operator, stage),), place, taken)
@@ -233,17 +245,45 @@ class _TfliteWalk(_Walk):
             return  # The shapes that the file gives the outputs are as good as any.
         node = KernelNode(operator, kind, self, self.kernels, stage)
         function(node)
-        for output in node.outputs:
+        for position, output in enumerate(node.outputs):
             if output is None:
+                if position and kind in _COUNTS_NO_OUTPUTS:
+                    continue
                 node.output_is_needed(_READ_OUTPUT.get(kind, On(0)))
                 continue
             if output.is_dynamic and stage == Stage.ALLOCATE:
                 self._stage = Stage.INVOKE
                 self._note((_dynamic(operator, output),), place)
+            if output.shape is not None and output.shape != output.tensor.shape and stage == Stage.ALLOCATE:
+                self._shrinks(operator, node, output)
+            if survey.doubled and any(output.tensor is tensor for _, tensor in survey.doubled):
+                self._overruns(node, output)
             if output.is_constant and not (output.is_dynamic or output.is_persistent) and output.count:
                 survey.is_written(node, output)
         if node.problems:
             self._note(node.problems, place, taken)
+
+    def _shrinks(self, operator: Operator, node: KernelNode, output: Operand) -> None:
+        """An output smaller than stored, for other nodes: the delegate of tflite-runtime 2.14 keeps to the latter."""
+        stored = output.tensor.shape or []
+        if (output.count or 0) >= prod(stored) or not graph.taken_by_2_14(operator):
+            return
+        if not any(output.tensor is tensor for tensor in self.model.subgraphs[0].outputs or ()):  # type: ignore[index]
+            message = (
+                f"the output is stored as {stored} and computed as {output.shape}: the delegate of tflite-runtime 2.14 "
+                "goes by the former"
+            )
+            node.doubt("output-shape", message, output, on=On.V2_14, at=Stage.INVOKE)
+
+    def _overruns(self, node: KernelNode, output: Operand) -> None:
+        """A tensor that several nodes write has the room that the last one asks for."""
+        count = output.count
+        most = self._most.get(id(output), 0)
+        if count is None or count < most:
+            message = f"an earlier node writes {most} elements where this one leaves room for fewer"
+            node.doubt("two-producers", message, output, on=On.TFLITE | On.DELEGATE, at=Stage.INVOKE)
+        else:
+            self._most[id(output)] = count
 
     def _shape_of(self, tensor: Tensor) -> list[int] | None:
         return self.operand(tensor).shape
@@ -286,12 +326,13 @@ class _MicroWalk(_Walk):
     kernels = On.TFLM
     micro = True
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, reading: construction.Reading) -> None:
         super().__init__(model)
-        self._models: dict[str, Kernel] = micro_kernels()
+        self._reading = reading
+        self._kinds = Kinds()
 
     def run(self) -> None:
-        self._add(micro.before_nodes(self.model))
+        self._add(micro.before_nodes(self.model, self._reading))
         called = micro.called(self.model) if len(self.model.subgraphs or ()) > 1 else None
         for index, subgraph in enumerate(self.model.subgraphs or ()):
             before = len(self.problems)
@@ -315,10 +356,13 @@ class _MicroWalk(_Walk):
             if problem is not None:
                 self._note([problem], place)
                 continue
+            kind = self._kinds.of(operator)
             node = KernelNode(micro.readable(operator), operator.name, self, self.kernels, stage)
-            function = self._models.get(kind_of(operator))
+            function = micro_kernel_of(kind)
             if function is not None:
                 function(node)
+            if node.outputs[:1] == [None]:
+                crash_without_output(node)
             refuse_dynamic_outputs(node)
             self._note(node.problems, place)
 

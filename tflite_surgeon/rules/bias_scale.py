@@ -55,6 +55,8 @@ def bias_scale(view: View) -> Iterator[Finding]:
     """
     suspects = Suspects(view.model)
     for use in all_bias_uses(view.model):
+        if use.is_right:
+            continue
         if use.trouble is not None:
             yield from _untold(view, use)
         elif use.off or use.has_other_form:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from math import isfinite, prod
 from typing import Any
 
 from tflite_surgeon.errors import SurgeonError
-from tflite_surgeon.knowledge.operators import Addend, addends, tensor_in_role
+from tflite_surgeon.knowledge.operators import Addend, addends, tensor_of
 from tflite_surgeon.model.objects import Model, Node, Tensor
 from tflite_surgeon.quantization import (
     are_same_scales,
@@ -57,6 +58,26 @@ class BiasUse:
     def is_same_place(self, other: BiasUse) -> bool:
         """Whether both are the same bias of the same node."""
         return self.node.operator is other.node.operator and self.addend == other.addend
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the stored scales are the unit's: nearly all are, and of them nothing more is asked.
+
+        Then there is no `trouble`, no channel `off` and no other form.
+        """
+        factor, stored = scales_of(self.factor), scales_of(self.bias)
+        scales = scales_of(self.weights) if self.weights is not None else [1.0]
+        channels = max(prod(self.bias.shape or [1]), 1)
+        if len(factor) != 1 or len(stored) != len(scales) or len(stored) not in (1, channels):
+            return False
+        data = self.bias.data
+        if channels > _MOST_CHANNELS if data is None else len(data) < channels * _BYTES[self.bias.type_name]:
+            return False
+        if not (is_usable_scale(factor[0]) and are_usable_scales(scales)):
+            return False
+        unit = factor[0] * self.addend.constant
+        expected = array("f", [unit * scale for scale in scales])
+        return are_usable_scales(expected) and are_same_scales(stored, expected)
 
     @cached_property
     def channels(self) -> int:
@@ -247,14 +268,15 @@ def _described(scales: list[float]) -> str:
 def bias_uses(node: Node) -> Iterator[BiasUse]:
     """The quantised biases that a node adds."""
     operator = node.operator
-    for addend in addends(operator):
-        bias = tensor_in_role(operator, addend.bias)
+    name = operator.name
+    for addend in addends(operator, name):
+        bias = tensor_of(operator, name, addend.bias)
         if bias is None or bias.type_name not in _BYTES:
             continue
         first, second = addend.factors
-        factor = tensor_in_role(operator, first)
-        weights = tensor_in_role(operator, second) if second else None
-        activations = tensor_in_role(operator, "input")
+        factor = tensor_of(operator, name, first)
+        weights = tensor_of(operator, name, second) if second else None
+        activations = factor if first == "input" else tensor_of(operator, name, "input")
         if factor is None or (second and weights is None) or activations is None:
             continue
         if activations.type_name not in _ACTIVATION_TYPES:
@@ -262,7 +284,7 @@ def bias_uses(node: Node) -> Iterator[BiasUse]:
         if addend.output_scale is not None:
             output_scale = addend.output_scale
         else:
-            scales = scales_of(tensor_in_role(operator, addend.output or ""))
+            scales = scales_of(tensor_of(operator, name, addend.output or ""))
             output_scale = scales[0] if scales and isfinite(scales[0]) else 0.0
         yield BiasUse(node, addend, bias, factor, weights, output_scale)
 

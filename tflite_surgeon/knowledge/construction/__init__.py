@@ -11,7 +11,7 @@ micro_interpreter_graph.cc, micro_allocator.cc; run in every runtime.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tflite_surgeon.knowledge.construction import header, nodes, opcodes, signatures, tensors
 from tflite_surgeon.knowledge.problems import Problem
@@ -20,16 +20,32 @@ if TYPE_CHECKING:
     from tflite_surgeon.model.objects import Model
 
 
-def problems(model: Model) -> Iterator[Problem]:
-    """What is met before the first node is prepared, in the order of LiteRT's way.
+class Reading(NamedTuple):
+    """What LiteRT's loader finds in each subgraph, which TFLM's reads in part alike."""
+
+    tensors: list[list[Problem]]
+    nodes: list[list[Problem]]
+
+
+def read(model: Model) -> Reading:
+    """Look at each subgraph's tensors and nodes.
 
     Raises:
         SurgeonError: a constant lies in a file that was closed.
     """
+    subgraphs = list(enumerate(model.subgraphs or ()))
+    return Reading(
+        [list(tensors.problems(model, index, subgraph)) for index, subgraph in subgraphs],
+        [list(nodes.problems(model, index, subgraph)) for index, subgraph in subgraphs],
+    )
+
+
+def problems(model: Model, reading: Reading) -> Iterator[Problem]:
+    """What is met before the first node is prepared, in the order of LiteRT's way."""
     yield from header.problems(model)
     yield from opcodes.problems(model)
     yield from header.missing_vectors(model)
-    for index, subgraph in enumerate(model.subgraphs or ()):
-        yield from tensors.problems(model, index, subgraph)
-        yield from nodes.problems(model, index, subgraph)
+    for of_tensors, of_nodes in zip(reading.tensors, reading.nodes):
+        yield from of_tensors
+        yield from of_nodes
     yield from signatures.problems(model)

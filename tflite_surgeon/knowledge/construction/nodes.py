@@ -24,6 +24,7 @@ _LSTM_KERNEL = Said("option-value", None, "Unhandled LSTM kernel type: {}")
 _WEIGHTS_FORMAT = Said("weights-format", None, "Unhandled fully-connected weights format.")
 _OPTIONS_TYPE = Said("tensor-type", None, "Unsupported data type {} in tensor")
 _NO_PARAMETERS = Said("missing-options", None, "Could not get 'stablehlo.{}' operation parameters.")
+_NO_OPTION = Said("missing-options", None, "'stablehlo.composite' missing required option '{}'.")
 _LONG_ARRAY = Said("rank-limit", None, "Found too many dimensions in the input array of operation '{}'.")
 _BOUNDARIES = Said("missing-options", None, "boundaries array not provided for operation 'bucketize'.")
 
@@ -35,6 +36,8 @@ _NEEDED = {
     "STABLEHLO_PAD": ("StablehloPadOptions", "pad"),
     "STABLEHLO_REDUCE_WINDOW": ("StablehloReduceWindowOptions", "reduce_window"),
 }
+# Read by LiteRT only.
+_BIAS_TYPE = "quantized_bias_type"
 # Operators whose options hold types, which must be known.
 _TYPED = {
     "CAST": ("CastOptions", ("in_data_type", "out_data_type")),
@@ -42,9 +45,9 @@ _TYPED = {
     "ARG_MAX": ("ArgMaxOptions", ("output_type",)),
     "ARG_MIN": ("ArgMinOptions", ("output_type",)),
     "HASHTABLE": ("HashtableOptions", ("key_dtype", "value_dtype")),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", ("quantized_bias_type",)),
-    "CONV_2D": ("Conv2DOptions", ("quantized_bias_type",)),
-    "TRANSPOSE_CONV": ("TransposeConvOptions", ("quantized_bias_type",)),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", (_BIAS_TYPE,)),
+    "CONV_2D": ("Conv2DOptions", (_BIAS_TYPE,)),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", (_BIAS_TYPE,)),
 }
 _ARRAYS = {
     "RESHAPE": ("ReshapeOptions", "new_shape", "reshape"),
@@ -115,8 +118,13 @@ def _is_outside(model: Model, operator: Operator) -> bool:
 def _options(operator: Operator, name: str, place: Place) -> Iterator[Problem]:
     if name in _NEEDED:
         table, spelt = _NEEDED[name]
-        if _table(operator, table) is None:
+        options = _table(operator, table)
+        if options is None:
             yield refused(_NO_PARAMETERS, f"{spelt} has no options", on=On.LITERT, place=place)
+        for needed in ("name", "composite_attributes") if name == "STABLEHLO_COMPOSITE" and options is not None else ():
+            if getattr(options, needed) is None:
+                yield refused(_NO_OPTION, f"{spelt} lacks the option {needed}", on=On.LITERT, place=place)
+                break
         return
     if name == "LSTM":
         options = _table(operator, "LSTMOptions")
@@ -148,7 +156,7 @@ def _options(operator: Operator, name: str, place: Place) -> Iterator[Problem]:
     for attribute in attributes if options is not None else ():
         stored = getattr(options, attribute)
         on = On(0)
-        for kernels in (On.LITERT, On.V2_14):
+        for kernels in (On.LITERT,) if attribute == _BIAS_TYPE else (On.LITERT, On.V2_14):
             if not known_type(stored, kernels):
                 on |= kernels
         if on:

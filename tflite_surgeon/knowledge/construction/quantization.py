@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.construction.refusal import refused
 from tflite_surgeon.knowledge.problems import WRONG, On, Place, Problem, Said, Stage
+from tflite_surgeon.quantization import are_int32
 
 if TYPE_CHECKING:
-    from tflite_surgeon.model.objects import Tensor
+    from tflite_surgeon.model.objects import QuantizationParameters, Tensor
 
 _NO_ZERO_POINTS = Said("zero-points-missing", None, "Quantization parameters has non-null scale but null zero_point.")
 _COUNTS = Said("zero-point-count", None, "QuantizationParam has {} zero_point values and {} scale values.")
@@ -39,7 +40,7 @@ def problems(tensor: Tensor, number: int, index: int, tensors: int) -> Iterator[
         tensors: how many tensors the subgraph has.
     """
     quantization = tensor.quantization
-    if quantization is None:
+    if quantization is None or _is_sound(quantization, tensor.shape):
         return
     on = On.TFLITE
     if quantization.details is not None:
@@ -73,6 +74,18 @@ def problems(tensor: Tensor, number: int, index: int, tensors: int) -> Iterator[
     elif len(scales) != 1 and shape and len(scales) != shape[dimension]:
         message = f"tensor {number} has {len(scales)} scales, dimension {dimension} is of length {shape[dimension]}"
         yield refused(_SCALES, message, on=on, place=place, tensor=tensor)
+
+
+def _is_sound(quantization: QuantizationParameters, shape: list[int] | None) -> bool:
+    """Whether there is nothing to say, as of nearly all."""
+    scales, points, dimension = quantization.scale, quantization.zero_point, quantization.quantized_dimension
+    if quantization.details is not None:
+        return False
+    if not scales:
+        return True
+    if points is None or len(points) != len(scales) or dimension < 0 or not are_int32(points):
+        return False
+    return not shape or (dimension < len(shape) and len(scales) in (1, shape[dimension]))
 
 
 def _multi_axis(tensor: Tensor, number: int, index: int, tensors: int) -> Iterator[Problem]:

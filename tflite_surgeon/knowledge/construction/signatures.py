@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from tflite_surgeon.model.objects import Model
 
 _NO_KEY = Said("signature", None, "Missing exported method name for SignatureDef")
+_NO_ENTRIES = (
+    Said("signature", None, "NULL SignatureDef inputs for exported method {}"),
+    Said("signature", None, "NULL SignatureDef outputs for exported method {}"),
+)
 
 
 def problems(model: Model) -> Iterator[Problem]:
@@ -21,8 +25,13 @@ def problems(model: Model) -> Iterator[Problem]:
         if signature.signature_key is None:
             yield refused(_NO_KEY, f"signature {number} has no name")
             continue
-        entries = [*(signature.inputs or ()), *(signature.outputs or ())]
-        lost = [entry.name or "" for entry in entries if not isinstance(entry.tensor, Table)]
+        for said, entries in zip(_NO_ENTRIES, (signature.inputs, signature.outputs)):
+            if entries is None:
+                message = f"signature {signature.signature_key!r} lists no {said.text.split()[2]}"
+                yield refused(said, message, on=On.V2_14)
+                break
+        listed = [*(signature.inputs or ()), *(signature.outputs or ())]
+        lost = [entry.name or "" for entry in listed if not isinstance(entry.tensor, Table)]
         subject = f"signature {signature.signature_key!r}"
         if not isinstance(signature.subgraph, Table):
             message = f"{subject} calls subgraph {signature.subgraph.index}, which does not exist"

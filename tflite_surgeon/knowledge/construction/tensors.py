@@ -46,7 +46,7 @@ WIDTHS = {
     **dict.fromkeys((5, 13, 14), 0),
 }
 # Elements that share a byte.
-_PACKED = {17: 2, 20: 2, 19: 4}
+PACKED = {17: 2, 20: 2, 19: 4}
 _HIGHEST_TYPE_2_14 = 17
 _WORD = 1 << 64
 _LARGE = 1 << 31
@@ -105,8 +105,8 @@ def problems(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
             needed = width
             for dimension in tensor.shape or ():
                 needed *= dimension
-            if kind in _PACKED:
-                needed = -(-needed // _PACKED[kind])
+            if kind in PACKED:
+                needed = -(-needed // PACKED[kind])
             if needed != size or not _is_ordinary(tensor.shape):
                 yield from _constant(tensor, number, index, width, needed, size)
 

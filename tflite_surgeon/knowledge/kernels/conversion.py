@@ -119,7 +119,12 @@ def _dequantize(node: KernelNode) -> None:
                 break
     elif source.type in _DEQUANTIZED_TYPES and source.type != "FLOAT16":
         has_useful_scale(node, source, "input")
+        if source.is_constant and not source.is_affine and source.type == "INT8":
+            message = "a constant without a scale: the delegate of tflite-runtime 2.14 dies where it unpacks it"
+            node.doubt("missing-quantization", message, source, on=On.V2_14)
     result.type = "FLOAT32"
+    if source.is_constant:
+        result.move()
     node.same_shape()
 
 

@@ -25,6 +25,7 @@ from tflite_surgeon.knowledge.kernels.filters import (
     refuse_empty,
     refuse_negative,
     refuse_option,
+    refuse_padding,
     rescales,
     texts,
     warn_of_activation,
@@ -90,6 +91,7 @@ def _conv(node: KernelNode) -> None:
         check_bias_option(node, "Conv2DOptions", bias)
     counts = counts_of(source, weights, window)
     refuse_negative(node, counts, On.LITERT)
+    refuse_padding(node, window)
     activation = node.activation("Conv2DOptions")
     if kind == FLOAT:
         _float_weights(node, weights, groups)

@@ -26,6 +26,7 @@ from tflite_surgeon.knowledge.kernels.filters import (
     refuse_empty,
     refuse_negative,
     refuse_option,
+    refuse_padding,
     rescales,
     texts,
     warn_of_activation,
@@ -92,6 +93,7 @@ def _depthwise(node: KernelNode) -> None:
     bias = _depthwise_bias(node, source, weights)
     counts = counts_of(source, weights, window)
     refuse_negative(node, counts, On.LITERT)
+    refuse_padding(node, window)
     activation = node.activation("DepthwiseConv2DOptions")
     if kind in KINDS and kind != FLOAT:
         rescales(node, _DEPTHWISE, source, weights, bias, result, 3, activation)

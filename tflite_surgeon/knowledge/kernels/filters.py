@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tflite_surgeon.knowledge.kernels.geometry import VALID, window_count
+from tflite_surgeon.knowledge.kernels.geometry import SAME, VALID, window_count
 from tflite_surgeon.knowledge.kernels.layers import ignores_bias_zero_point, rescales_channels
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
@@ -20,6 +20,7 @@ KINDS = (FLOAT, INT8, UINT8, INT16)
 # Activations that are a range of values; kernels leave out all others without a word.
 RANGES = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 _NO_OPTIONS = "no padding"
+_PADDINGS = {0: SAME, 1: VALID}
 LARGEST_INT16 = 32767
 
 
@@ -288,7 +289,7 @@ def window_of(node: KernelNode, table: str) -> Window:
     return Window(
         (options.stride_h, options.stride_w),
         (options.dilation_h_factor, options.dilation_w_factor),
-        getattr(options.padding, "name", _NO_OPTIONS),
+        _PADDINGS.get(options.padding, _NO_OPTIONS),
     )
 
 
@@ -322,6 +323,12 @@ def count_of(size: int, window: int, stride: int, dilation: int, padding: str) -
         return window_count(size, window, stride, dilation, padding)
     reach = (window - 1) * dilation + 1 if padding == VALID else 1
     return int((size + stride - reach) / stride)
+
+
+def refuse_padding(node: KernelNode, window: Window) -> None:
+    """Refuse a padding that is none: 2.14 and TFLM make an output of no size of it."""
+    if window.padding not in (SAME, VALID):
+        node.refuse_silently("option-value", "the padding is neither SAME nor VALID", on=On.LITERT)
 
 
 def refuse_negative(node: KernelNode, counts: list[int] | None, on: On) -> None:

@@ -357,9 +357,12 @@ def _check_hybrid(node: KernelNode, weights: Operand) -> None:
     """Float inputs with integer weights, which the kernel takes for symmetric."""
     if weights.scheme == "none":
         node.wrong("missing-quantization", "the weights have no scale: they count for nothing", weights)
-    elif len(weights.scales) > 1:
-        message = f"the weights have {len(weights.scales)} scales, beside floats the kernel finds none: they count 0"
+    elif len(weights.scales) > 1 or not (weights.is_affine or weights.has_plain_scales):
+        message = f"the weights have {len(weights.scales) or 'other'} scales, beside floats the kernel finds none"
         node.wrong("quantization-scheme", message, weights, on=On.V2_14)
+    if weights.type == "INT4" and not weights.has_plain_scales:
+        message = "the kernel looks for the scale of INT4 weights that have none: whether it dies depends on memory"
+        node.doubt("quantization-scheme", message, weights, on=On.V2_14, at=Stage.INVOKE)
     ignores_weights_zero_point(node, weights)
 
 

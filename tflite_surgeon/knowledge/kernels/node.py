@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge.construction.tensors import PACKED, WIDTHS
 from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.kernels.sayings import (
     CONSTANT_OUTPUT,
@@ -82,18 +84,21 @@ class KernelNode:
 
     def option(self, table: str, name: str) -> Any:
         """An option; 0 where the node has no options of that table, as the runtimes' parsers leave it."""
-        return getattr(self.options(table), name, 0)
+        found = self.operator.builtin_options
+        if not (isinstance(found, Table) and found.table == table):
+            found = self.options(table)
+        return getattr(found, name, 0)
 
     def activation(self, table: str) -> str:
         """The fused activation function's name; a number that is none of theirs reads as NONE in every runtime."""
-        return getattr(self.option(table, "fused_activation_function"), "name", "NONE")
+        return getattr(self.option(table, "fused_activation_function"), "_name_", "NONE")
 
     def input(self, position: int) -> Operand | None:
         """An optional input: None where it is not given."""
         return self.inputs[position] if position < len(self.inputs) else None
 
     def intermediates(self) -> list[Operand | None]:
-        return [None if t is None else self.graph.operand(t) for t in self.operator.intermediates or ()]
+        return [self.graph.operand(t) if isinstance(t, Table) else None for t in self.operator.intermediates or ()]
 
     def needs(self, *positions: int) -> bool:
         """Whether the inputs at these positions are given; the first that is not is refused."""
@@ -218,11 +223,12 @@ class KernelNode:
             self.refuse(NEGATIVE_SIZE, f"the kernel computes an output of shape {shape}", output)
             output.shape = None
             return
-        if output.is_constant and shape != output.shape and self.kernels & On.TFLITE:
-            self.refuse(
-                CONSTANT_OUTPUT, f"an output is a constant of shape {output.shape}, the kernel makes {shape}", output
-            )
-            return
+        if output.is_constant and not output.is_persistent and self.kernels & On.TFLITE:
+            held = len(output.tensor.data or b"")
+            if shape != output.shape or not _fills(output, shape, held):
+                message = f"an output is a constant of shape {output.shape} and {held} bytes, the kernel makes {shape}"
+                self.refuse(CONSTANT_OUTPUT, message, output)
+                return
         output.shape = shape
 
     def same_shape(self, position: int = 0, as_input: int = 0) -> None:
@@ -230,3 +236,9 @@ class KernelNode:
         source = self.input(as_input)
         if source is not None:
             self.resize(position, None if source.shape is None else list(source.shape))
+
+
+def _fills(output: Operand, shape: list[int], held: int) -> bool:
+    """Whether a shape's elements are as many bytes as a constant holds; also where that is not known."""
+    width = WIDTHS.get(output.tensor.type)
+    return not width or output.tensor.type in PACKED or prod(shape) * width == held

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
 from tflite_surgeon.knowledge.xnnpack.tensors import as_int32, integers, is_constant
+from tflite_surgeon.quantization import are_int32
 
 if TYPE_CHECKING:
-    from tflite_surgeon.model.objects import Tensor
+    from tflite_surgeon.model.objects import QuantizationParameters, Tensor
 
 # Larger constants are weights; no kernel reads one when it prepares its node.
 _MOST_VALUES = 4096
 _NO_TABLE = ""
-_INT32 = 1 << 31
 # Tensors of these types have memory of their own, sized when the model runs.
 _SIZED_BY_VALUE = frozenset({"STRING", "RESOURCE", "VARIANT"})
 
@@ -29,9 +28,33 @@ class Operand:
         is_dynamic: its memory is sized when the model runs, so that nodes behind it are prepared only then.
         is_persistent: a kernel computes its values as soon as it prepares its node.
         micro: read as TFLM reads it.
+        scheme: of its quantisation: "affine", "none", or the name of the table of another scheme, such as
+            "BlockwiseQuantization".
+        scales: those of an affine tensor, else none.
+        zero_points: those of an affine tensor, cut to 32 bits as runtimes do, else none.
+        scale: the one scale that kernels for whole tensors read: 0 where there is none, and in LiteRT where there are
+            several (TFLM reads the first). Source: LiteRT core/interpreter_builder.cc (GetLegacyQuantization); TFLM
+            micro_allocator.cc.
+        zero_point: the zero point beside `scale`.
     """
 
-    __slots__ = ("__dict__", "_known", "is_dynamic", "is_persistent", "micro", "shape", "tensor", "type")
+    __slots__ = (
+        "__dict__",
+        "_constant",
+        "_known",
+        "is_affine",
+        "is_dynamic",
+        "is_persistent",
+        "micro",
+        "scale",
+        "scales",
+        "scheme",
+        "shape",
+        "tensor",
+        "type",
+        "zero_point",
+        "zero_points",
+    )
 
     def __init__(self, tensor: Tensor, micro: bool = False) -> None:
         self.tensor = tensor
@@ -41,6 +64,35 @@ class Operand:
         self.is_dynamic = not micro and self.type in _SIZED_BY_VALUE
         self.is_persistent = False
         self._known: list[int] | None = None
+        self._constant: bool | None = None
+        self.scheme = "none"
+        self.is_affine = False
+        self.scales: list[float] = []
+        self.zero_points: list[int] = []
+        self.scale = 0.0
+        self.zero_point = 0
+        if tensor.quantization is not None:
+            self._read(tensor.quantization)
+
+    def _read(self, quantization: QuantizationParameters) -> None:
+        """Take over a quantisation as the runtime does."""
+        scales, points = quantization.scale, quantization.zero_point
+        if quantization.details is not None and not self.micro:
+            details = getattr(quantization.details, "table", _NO_TABLE)
+            if details not in (_NO_TABLE, "CustomQuantization"):
+                self.scheme = str(details)
+                return
+        if not scales or (self.micro and not points):
+            return
+        self.scheme, self.is_affine, self.scales = "affine", True, scales
+        if points:
+            # Nearly all are in range, and a long vector is compact as it is.
+            if not are_int32(points):
+                points = [as_int32(point) for point in points]
+            self.zero_points = points
+        if len(scales) == 1 or self.micro:
+            self.scale = scales[0]
+            self.zero_point = points[0] if points else 0
 
     # Shape
 
@@ -60,12 +112,15 @@ class Operand:
 
     # Values
 
-    @cached_property
+    @property
     def is_constant(self) -> bool:
         """Whether the file holds its values."""
-        if self.micro:  # TFLM finds neither what lies behind the flatbuffer nor vectors of no bytes.
-            return bool(self.tensor.data) and not getattr(self.tensor.buffer, "outside", False)
-        return is_constant(self.tensor)
+        if self._constant is None:
+            if self.micro:  # TFLM finds neither what lies behind the flatbuffer nor vectors of no bytes.
+                self._constant = bool(self.tensor.data) and not getattr(self.tensor.buffer, "outside", False)
+            else:
+                self._constant = is_constant(self.tensor)
+        return self._constant
 
     @property
     def is_variable(self) -> bool:
@@ -75,6 +130,10 @@ class Operand:
     def is_fixed(self) -> bool:
         """Whether kernels find its values there when they prepare their nodes, be they known to us or not."""
         return self.is_constant or self.is_persistent
+
+    def move(self) -> None:
+        """A kernel gives it memory of its own: whatever the file holds, it is no constant from then on."""
+        self._constant = False
 
     def know(self, values: list[int] | None) -> None:
         """Note values that a kernel computes as soon as it prepares its node, such as those of SHAPE.
@@ -99,68 +158,17 @@ class Operand:
 
     # Quantisation
 
-    @cached_property
-    def scheme(self) -> str:
-        """ "affine", "none", or the name of the table of another scheme, such as "BlockwiseQuantization"."""
-        quantization = self.tensor.quantization
-        if quantization is None:
-            return "none"
-        if not self.micro:
-            details = getattr(quantization.details, "table", _NO_TABLE)
-            if details not in (_NO_TABLE, "CustomQuantization"):
-                return str(details)
-        if not quantization.scale or (self.micro and not quantization.zero_point):
-            return "none"
-        return "affine"
-
-    @property
-    def is_affine(self) -> bool:
-        return self.scheme == "affine"
-
     @property
     def has_plain_scales(self) -> bool:
         """Whether there are scales beside the table of another scheme, which older runtimes then read."""
         quantization = self.tensor.quantization
         return quantization is not None and bool(quantization.scale)
 
-    @cached_property
-    def scales(self) -> list[float]:
-        """The scales of an affine tensor, else none."""
-        quantization = self.tensor.quantization
-        return quantization.scale or [] if quantization is not None and self.is_affine else []
-
-    @cached_property
-    def zero_points(self) -> list[int]:
-        """The zero points of an affine tensor, cut to 32 bits as runtimes do, else none."""
-        quantization = self.tensor.quantization
-        if quantization is None or not self.is_affine:
-            return []
-        points = quantization.zero_point or []
-        # Nearly all are in range, and a long vector is compact as it is.
-        if points and (min(points) < -_INT32 or max(points) >= _INT32):
-            return [as_int32(point) for point in points]
-        return points
-
     @property
     def axis(self) -> int:
         """The dimension that several scales count along."""
         quantization = self.tensor.quantization
         return quantization.quantized_dimension if quantization is not None else 0
-
-    @cached_property
-    def scale(self) -> float:
-        """The one scale that kernels for whole tensors read: 0 where there is none, and in LiteRT where there are
-        several (TFLM reads the first).
-
-        Source: LiteRT core/interpreter_builder.cc (GetLegacyQuantization); TFLM micro_allocator.cc.
-        """
-        return self.scales[0] if len(self.scales) == 1 or (self.micro and self.scales) else 0.0
-
-    @cached_property
-    def zero_point(self) -> int:
-        """The zero point beside `scale`."""
-        has_one = len(self.scales) == 1 or (self.micro and self.scales)
-        return self.zero_points[0] if has_one and self.zero_points else 0
 
     @property
     def name(self) -> str:

@@ -29,7 +29,13 @@ _MATRIX_RANK = Said("padding-values", "pad.cc", "NumDimensions(&paddings) != ")
 _MATRIX_WIDTH = Said("padding-values", "pad.cc", "SizeOfDimension(&paddings, 1) != ")
 _MATRIX_LENGTH = Said("padding-values", "pad.cc", "SizeOfDimension(op_context.paddings, 0) != ")
 _MATRIX_2_14 = Said("padding-values", "pad.cc", "SizeOfDimension(op_context->paddings, {}) != ")
-_PADDING_TYPE = Said("operator-types", None, "Padding type {} is currently not supported by Pad.")
+# Printed by 2.14 before it looks at anything else, which may stop it first.
+_PADDING_TYPE = Said(
+    "operator-types",
+    None,
+    "Padding type {} is currently not supported by Pad.",
+    r"Padding type \w+ is currently not supported by Pad\.(?!\S*pad\.cc:\d+ op_context\.input->type)",
+)
 _VALUE_TYPE = Said("same-type", "pad.cc", "op_context.input->type != op_context.constant_values->type")
 _VALUE_COUNT = Said("dimension-match", "pad.cc", "constant_values_count != ")
 _VALUE_COUNT_2_14 = Said("dimension-match", "pad.cc", "NumElements(op_context.constant_values) != ")
@@ -86,9 +92,16 @@ def _pad(node: KernelNode) -> None:
     source, paddings, value, result = node.inputs[0], node.inputs[1], node.input(2), node.outputs[0]
     if source is None or paddings is None or result is None:
         return
+    if paddings.type not in INDEX_TYPES:
+        agrees(node, SAME_TYPE_IN_CONTEXT, source, result, on=On.V2_14)
     if paddings.type not in _PADDING_TYPES:
         node.refuse(_PADDING_TYPE, f"the paddings are {paddings.type}, the kernel takes integers", paddings)
         return
+    if paddings.type not in INDEX_TYPES:
+        # What follows stops it, be it the types or the values.
+        message = f"the paddings are {paddings.type}, the kernel takes INT32 or INT64"
+        at = None if paddings.is_fixed else Stage.INVOKE
+        node.refuse(_PADDING_TYPE, message, paddings, on=On.V2_14, at=at)
     if not _has_matrix(node, source, paddings):
         result.shape = None
         if source.rank == 0:
@@ -109,9 +122,6 @@ def _pad(node: KernelNode) -> None:
     if rank == 0 or not paddings.is_fixed:
         node.resize(0, None)
     else:
-        if paddings.type not in INDEX_TYPES:
-            message = f"the paddings are {paddings.type}, the kernel takes INT32 or INT64"
-            node.refuse(_PADDING_TYPE, message, paddings, on=On.V2_14)
         _pad_shape(node, source, paddings, result)
     _pad_values(node, source, value, result)
 

@@ -15,6 +15,8 @@ from tflite_surgeon.knowledge.problems import On, Said, Stage
 
 _FLOAT, _INT8, _UINT8, _INT16, _INT32 = "FLOAT32", "INT8", "UINT8", "INT16", "INT32"
 _EIGHT_BITS = (_INT8, _UINT8)
+# Bytes to which tensors in memory are rounded up.
+_ALIGNMENT = 64
 
 _SVDF = "svdf.cc"
 _SVDF_COUNTS = (
@@ -151,7 +153,19 @@ def _svdf_types(
     for operand, kind in zip((source, time, bias, state), wanted):
         if operand is not None and operand.type != kind:
             message = f"the tensor is {operand.type}, beside {feature.type} weights the kernel reads it as {kind}"
-            node.wrong("operator-types", message, operand)
+            if operand is state and (kind, operand.type) == (_INT16, _INT8):
+                _overwrites(node, state, f"{message} and writes beyond its end")
+            else:
+                node.wrong("operator-types", message, operand)
+
+
+def _overwrites(node: KernelNode, state: Operand, message: str) -> None:
+    """A state of bytes that the kernel writes in pairs: as many bytes behind it are lost."""
+    if state.count is not None and state.count > _ALIGNMENT:
+        node.crash("operator-types", message, state, on=On.LITERT, at=Stage.INVOKE)
+        node.doubt("operator-types", message, state, on=On.V2_14, at=Stage.INVOKE)
+    else:
+        node.doubt("operator-types", message, state, at=Stage.INVOKE)
 
 
 # Simple recurrent networks

@@ -38,6 +38,7 @@ _SQUEEZED = Said(
     "squeeze.cc",
     "current >= 0 && current < input_num_dims && input_dims->data[current] == 1 was not true",
 )
+_SQUEEZE_OUTPUT = Said("missing-input", "squeeze.cc", "op_context.output != nullptr was not true")
 _SQUEEZE_BYTES = Said("same-type", "squeeze.cc", "op_context.input->bytes != op_context.output->bytes")
 _EXPAND_SCALE = Said("same-quantization", "expand_dims.cc", "input->params.scale != output->params.scale")
 _EXPAND_POINT = Said("same-quantization", "expand_dims.cc", "input->params.zero_point != output->params.zero_point")
@@ -76,11 +77,16 @@ def _reshape(node: KernelNode) -> None:
             node.crash("missing-input", "input 1 is not given, and the kernel reads it without a look")
             return
         if not shape.is_fixed:
+            if shape.rank is not None and not _is_read(shape):
+                _resolved_later(node, source)
             node.resize(0, None)
             return
-    wanted = _wanted_shape(node)
-    if wanted is not None:
-        wanted = _resolved(node, source, wanted)
+    if result.type == "STRING":
+        wanted = _resolved_later(node, source)
+    else:
+        wanted = _wanted_shape(node)
+        if wanted is not None:
+            wanted = _resolved(node, source, wanted)
     if source.type != result.type:
         _reinterprets(node, source, result)
     else:
@@ -92,9 +98,24 @@ def _reshape(node: KernelNode) -> None:
     passes_values(node, source, result)
 
 
+def _is_read(shape: Operand) -> bool:
+    """Whether the kernel takes the second input for a shape; else it reads the options."""
+    return shape.rank == 1 and shape.type == "INT32"
+
+
+def _resolved_later(node: KernelNode, source: Operand) -> list[int] | None:
+    """The shape where the kernel looks at it when the model runs."""
+    stage, node.stage = node.stage, max(node.stage, Stage.INVOKE)
+    wanted = _wanted_shape(node)
+    if wanted is not None:
+        wanted = _resolved(node, source, wanted)
+    node.stage = stage
+    return wanted
+
+
 def _wanted_shape(node: KernelNode) -> list[int] | None:
     shape = node.input(1)
-    if len(node.inputs) == 2 and shape is not None and shape.rank == 1 and shape.type == "INT32":
+    if len(node.inputs) == 2 and shape is not None and _is_read(shape):
         return indices(shape.values, shape.count)
     wanted = list(node.option("ReshapeOptions", "new_shape") or ())
     # How the first converters wrote a scalar.

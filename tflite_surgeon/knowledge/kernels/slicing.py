@@ -93,6 +93,9 @@ def _has_type(
         is_of(node, said, source, types, on=On.LITERT, at=Stage.INVOKE)
 
 
+_ANY = On.TFLITE | On.DELEGATE
+
+
 @kernel("SLICE")
 def _slice(node: KernelNode) -> None:
     if not node.has_counts(3) or not node.needs(0, 1, 2):
@@ -237,12 +240,13 @@ def _count_from_begin(node: KernelNode, source: Operand, begin: Operand, end: Op
     """Ends that count from the begin are not cut to the dimension."""
     if not source.shape or not begin.values or not end.values:
         return
-    moved = node.option(_STRIDED_OPTIONS, "ellipsis_mask") or node.option(_STRIDED_OPTIONS, "new_axis_mask")
+    masks = ("ellipsis_mask", "new_axis_mask", "begin_mask", "end_mask")
+    moved = any(node.option(_STRIDED_OPTIONS, mask) for mask in masks)
     if moved or any(
         first < 0 or first + count > size for first, count, size in zip(begin.values, end.values, source.shape)
     ):
         message = f"from {begin.values} for {end.values} is outside the shape {source.shape}"
-        node.doubt("slice-bounds", f"{message}; the kernel reads beyond it", end, at=Stage.INVOKE)
+        node.doubt("slice-bounds", f"{message}; the kernel reads beyond it", end, on=_ANY, at=Stage.INVOKE)
 
 
 def _shape_strided(node: KernelNode, source: Operand, strides: Operand, result: Operand, parts: list[_Step]) -> None:

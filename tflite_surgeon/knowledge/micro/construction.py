@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.flatbuffer.tables import Table
-from tflite_surgeon.knowledge.construction import nodes, tensors
 from tflite_surgeon.knowledge.problems import CRASHES, NOWHERE, REFUSES, UNKNOWN, WRONG, On, Place, Problem, Said, Stage
 
 if TYPE_CHECKING:
+    from tflite_surgeon.knowledge.construction import Reading
     from tflite_surgeon.model.objects import Model, Operator, OperatorCode, SubGraph, Tensor
 
 _NO_SUBGRAPHS = Said("missing-vector", None, "'NoneType' object is not iterable")
@@ -60,6 +61,8 @@ _UNKNOWN_TYPE = Said("tensor-type", None, "Unknown tensor type.")
 _NO_OBJECTS = Said("tensor-type", None, "TFLM doesn't support strings, resource variables, or variants as outputs.")
 _NEGATIVE_INPUT = Said("tensor-shape", None, "negative dimensions are not allowed")
 
+# Indices behind the list of tensors whose entries are known to lead nowhere: the next few, and those behind any file.
+_NEAR, _FAR = 16, 1 << 16
 _CUSTOM_CODE = 32
 # Operators that call subgraphs, and the options that say which.
 _CALLS = {
@@ -106,8 +109,8 @@ _MANY = 1 << 26
 _QUANTISED = frozenset({3, 7, 9, 17})
 
 
-def before_nodes(model: Model) -> Iterator[Problem]:
-    """What is met before the first node is prepared, in TFLM's order."""
+def before_nodes(model: Model, reading: Reading) -> Iterator[Problem]:
+    """What is met before the first node is prepared, in TFLM's order; `reading` is what LiteRT's loader finds."""
     if model.subgraphs is None:
         yield _refused(_NO_SUBGRAPHS, "the file has no list of subgraphs")
         return
@@ -117,9 +120,9 @@ def before_nodes(model: Model) -> Iterator[Problem]:
     for index, subgraph in enumerate(model.subgraphs):
         yield from _read_in_python(index, subgraph)
     for index, subgraph in enumerate(model.subgraphs):
-        yield from _tensors(model, index, subgraph)
+        yield from _tensors(model, index, subgraph, reading)
     for index, subgraph in enumerate(model.subgraphs):
-        yield from _operators(model, index, subgraph)
+        yield from _operators(model, index, subgraph, reading)
     yield from _passed_on(model.subgraphs[0])
 
 
@@ -130,7 +133,7 @@ def _read_in_python(index: int, subgraph: SubGraph) -> Iterator[Problem]:
             yield _refused(_NO_VARIABLE_NAME, message, Place(index, number))
 
 
-def _tensors(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
+def _tensors(model: Model, index: int, subgraph: SubGraph, reading: Reading) -> Iterator[Problem]:
     place = Place(index)
     if subgraph.tensors is None:
         yield _crash("missing-vector", f"subgraph {index} has no list of tensors, and the allocator reads it", place)
@@ -164,7 +167,7 @@ def _tensors(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
     if filled:
         message = f"buffer 0 holds data, so that tensor {filled[0]} and all others without a buffer lie in these bytes"
         yield _wrong("sentinel-buffer", message, NOWHERE)
-    for problem in tensors.problems(model, index, subgraph):
+    for problem in reading.tensors[index]:
         # Nobody looks how long a constant is, or whether its shape is one: the kernel reads on behind a short one.
         if problem.on & On.LITERT and (
             problem.rule == "constant-size"
@@ -173,7 +176,7 @@ def _tensors(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
             yield replace(problem, effect=WRONG, on=On.TFLM, stage=Stage.ALLOCATE, said=None)
 
 
-def _operators(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
+def _operators(model: Model, index: int, subgraph: SubGraph, reading: Reading) -> Iterator[Problem]:
     """What the look-up of operators and the parsing of their options end in, node by node."""
     known: dict[int, bool] = {}
     found: list[Problem] = []
@@ -199,7 +202,7 @@ def _operators(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem
             message = f"{operator.name} has no options, and the process dies where it reads them"
             late.append(_crash("custom-options", message, place))
     if found or subgraph.operators:
-        found += _parsed(model, index, subgraph)
+        found += _parsed(subgraph, reading.nodes[index])
         found.sort(key=lambda problem: -1 if problem.place.operator is None else problem.place.operator)
     yield from found
     yield from late
@@ -222,9 +225,9 @@ def _not_registered(opcode: OperatorCode, place: Place) -> Problem:
     return _refused(_CUSTOM, f"the application has to register the custom operator {opcode.custom_code!r}", place)
 
 
-def _parsed(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
+def _parsed(subgraph: SubGraph, read: Sequence[Problem]) -> Iterator[Problem]:
     """Options that the parser rejects: it is the one that LiteRT has."""
-    for problem in nodes.problems(model, index, subgraph):
+    for problem in read:
         number = problem.place.operator
         if not problem.on & On.LITERT or number is None or problem.rule in ("operator-code-index", "custom-options"):
             continue
@@ -247,14 +250,15 @@ def of_node(operator: Operator, count: int) -> Problem | None:
         operator: the node.
         count: how many tensors its subgraph has.
     """
-    for name in ("inputs", "outputs"):
-        references = getattr(operator, name)
+    references: Sequence[Any] | None
+    for name, references in (("inputs", operator.inputs), ("outputs", operator.outputs)):
         if references is None and name not in _WITHOUT.get(operator.name, ()):
             return _crash("tensor-count", f"the node has no list of {name}, and the kernel reads it")
         for reference in references or ():
-            if _leads_nowhere(reference) and reference.index >= 0:
+            if reference is not None and not isinstance(reference, Table) and reference.index >= 0:
                 message = f"the node's {name} name tensor {reference.index}, the subgraph has {count}"
-                return _crash("tensor-index", message)
+                kills = reference.index < count + _NEAR or reference.index >= _FAR
+                return Problem("tensor-index", CRASHES if kills else UNKNOWN, On.TFLM, Stage.ALLOCATE, message)
     listed: tuple[Any, ...] = (*(operator.inputs or ()), *(operator.outputs or ()))
     for tensor in listed:
         if _is_there(tensor) and tensor.type in _WITHOUT_SIZE:
@@ -276,7 +280,10 @@ def _released(operator: Operator) -> Sequence[object]:
 def readable(operator: Operator) -> Operator:
     """The node as TFLM reads it: every negative index stands for a tensor that is not given."""
     lists = (operator.inputs or (), operator.outputs or (), operator.intermediates or ())
-    if not any(_leads_nowhere(item) for listed in lists for item in listed):
+    for item in chain(*lists):
+        if item is not None and not isinstance(item, Table):
+            break
+    else:
         return operator
     found = copy(operator)
     for name, listed in zip(("inputs", "outputs", "intermediates"), lists):

@@ -192,24 +192,28 @@ def _windows(
     node: KernelNode, options: str, source: Operand, weights: Operand, result: Operand, channels: int | None
 ) -> None:
     """Steps and padding, none of which the kernel looks at, and the shape that they make."""
-    if node.options(options) is None:
+    given = node.options(options)
+    if given is None:
         node.wrong("missing-options", f"the node has no {options}: strides, dilations and padding count as 0")
         return
     for name in _STEPS:
-        if node.option(options, name) <= 0:
-            node.wrong("option-value", f"{name} is {node.option(options, name)}, and the kernel does not look")
+        if getattr(given, name) <= 0:
+            node.wrong("option-value", f"{name} is {getattr(given, name)}, and the kernel does not look")
             return
-    padding = _PADDINGS.get(int(node.option(options, "padding")), "")
+    padding = _PADDINGS.get(int(given.padding), "")
     if source.shape is None or weights.shape is None or channels is None:
         return
     counts = [
         window_count(
             source.shape[axis],
             weights.shape[axis],
-            node.option(options, f"stride_{name}"),
-            node.option(options, f"dilation_{name}_factor"),
+            stride,
+            dilation,
             padding,
         )
-        for axis, name in ((1, "h"), (2, "w"))
+        for axis, stride, dilation in (
+            (1, given.stride_h, given.dilation_h_factor),
+            (2, given.stride_w, given.dilation_w_factor),
+        )
     ]
     stored_shape(node, result, [source.shape[0], *counts, channels])

@@ -67,9 +67,13 @@ def _l2_pool(node: KernelNode) -> None:
         return
     given = node.option(_OPTIONS, "padding")
     padding = getattr(given, "name", "SAME" if given == 0 else "")
+    made = []
     for size, window, stride in ((shape[1], "filter_height", "stride_h"), (shape[2], "filter_width", "stride_w")):
         width = node.option(_OPTIONS, window)
-        if not padding or width <= 0 or window_count(size, width, node.option(_OPTIONS, stride), 1, padding) <= 0:
+        made.append(window_count(size, width, node.option(_OPTIONS, stride), 1, padding) if width > 0 else 0)
+        if not padding or made[-1] <= 0:
             message = f"no window of {window} {width} and {stride} {node.option(_OPTIONS, stride)} fits into {size}"
             node.refuse(_EMPTY, message, result)
             return
+    # This kernel writes the shape that it makes, whatever is stored.
+    result.shape = [shape[0], *made, shape[3]]

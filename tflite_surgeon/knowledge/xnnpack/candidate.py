@@ -51,6 +51,23 @@ def kind_of(operator: Operator) -> str:
     return name
 
 
+class Kinds:
+    """What operators go by, asked once for each operator code; composites are told apart by their options."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[int, str] = {}
+
+    def of(self, operator: Operator) -> str:
+        kind = self._known.get(id(operator.opcode))
+        if kind is None:
+            kind = kind_of(operator)
+            if kind != "STABLEHLO_COMPOSITE" and not kind.startswith("COMPOSITE "):
+                self._known[id(operator.opcode)] = kind
+        return kind
+
+
 class Candidate:
     """A node and what is asked of it.
 
@@ -73,9 +90,13 @@ class Candidate:
         self.operator = operator
         self.kind = kind
         self.statics = statics
-        self.inputs: list[Any] = list(operator.inputs or ())
-        self.outputs: list[Any] = list(operator.outputs or ())
-        self.sound = all(item is None or isinstance(item, Table) for item in (*self.inputs, *self.outputs))
+        self.inputs: list[Any] = operator.inputs or []
+        self.outputs: list[Any] = operator.outputs or []
+        self.sound = True
+        for items in (self.inputs, self.outputs):
+            for item in items:
+                if item is not None and not isinstance(item, Table):
+                    self.sound = False
         table = operator.builtin_options
         self._options: Any = table if isinstance(table, Table) and table.table == options else None
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple
 
 from tflite_surgeon.knowledge.xnnpack import conditions as also
 from tflite_surgeon.knowledge.xnnpack import custom
@@ -77,37 +79,75 @@ class Claim:
             and None not in node.outputs
             and self._takes_options(node)
             and self._takes_tensors(node)
-            and all(condition(node) for condition in self.also)
+            and self._takes_relations(node)
         )
 
+    # Loops, not generators: they are asked of every node.
+
+    def _takes_relations(self, node: Candidate) -> bool:
+        for condition in self.also:  # noqa: SIM110
+            if not condition(node):
+                return False
+        return True
+
     def _takes_options(self, node: Candidate) -> bool:
-        return (
-            all(node.option(name) > 0 for name in self.positive)
-            and not any(node.option(name) for name in self.zero)
-            and (not self.has_padding or (node.has_options and node.option("padding") in _PADDINGS))
-            and (not self.has_activation or node.option("fused_activation_function") not in _REFUSED_ACTIVATIONS)
+        for name in self.positive:
+            if not node.option(name) > 0:
+                return False
+        for name in self.zero:
+            if node.option(name):
+                return False
+        return (not self.has_padding or (node.has_options and node.option("padding") in _PADDINGS)) and (
+            not self.has_activation or node.option("fused_activation_function") not in _REFUSED_ACTIVATIONS
         )
 
     def _takes_tensors(self, node: Candidate) -> bool:
-        for position, tensor in enumerate(node.inputs[: max(len(self.forms), self.inputs[0])]):
+        for tensor, column in zip(node.inputs, self._columns):
             if tensor is None:
-                if position in self.optional:
+                if column.optional:
                     continue
                 return False
-            form, ranks = self.forms[position] if position < len(self.forms) else None, self.ranks.get(position)
-            if form is not None and not suits(tensor, form, self.axis):
+            if column.form is not None and not suits(tensor, column.form, self.axis):
                 return False
-            if ranks is not None and not has_rank(tensor, ranks):
+            if column.ranks is not None and not has_rank(tensor, column.ranks):
                 return False
-            if position in self.constant and not node.statics.has(tensor):
+            if column.constant and not node.statics.has(tensor):
                 return False
-            if position in self.plain and not is_constant(tensor):
+            if column.plain and not is_constant(tensor):
                 return False
         if self.one_type and any(tensor.type != node.output.type for tensor in node.inputs):
             return False
         if self.output_ranks is not None and not has_rank(node.output, self.output_ranks):
             return False
-        return self.output is None or all(suits(tensor, self.output) for tensor in node.outputs)
+        if self.output is not None:
+            for tensor in node.outputs:
+                if not suits(tensor, self.output):
+                    return False
+        return True
+
+    @cached_property
+    def _columns(self) -> tuple[_Column, ...]:
+        """What is asked of the input at each position."""
+        return tuple(
+            _Column(
+                self.forms[position] if position < len(self.forms) else None,
+                self.ranks.get(position),
+                position in self.optional,
+                position in self.constant,
+                position in self.plain,
+            )
+            for position in range(max(len(self.forms), self.inputs[0]))
+        )
+
+
+class _Column(NamedTuple):
+    """What is asked of the input at one position; see Claim."""
+
+    form: Form | None
+    ranks: Ranks | None
+    optional: bool
+    constant: bool
+    plain: bool
 
 
 _PADDINGS = (also.PADDING_SAME, also.PADDING_VALID)

@@ -25,11 +25,13 @@ from tflite_surgeon.knowledge.xnnpack.tensors import (
     blockwise,
     count,
     datatype,
+    has_offset,
     is_constant,
     ratio,
     scale_and_zero_point,
+    scales_of,
 )
-from tflite_surgeon.quantization import float32, is_usable_scale
+from tflite_surgeon.quantization import are_usable_scales, float32, is_usable_scale
 
 if TYPE_CHECKING:
     from tflite_surgeon.knowledge.xnnpack.placement import Placement
@@ -68,43 +70,16 @@ class Failure(NamedTuple):
 
 # Operators whose types XNNPACK compares when it makes the runtime; others when the node is defined, or never.
 _CREATED_BY_TYPE = frozenset([*FLOAT_UNARY, "ELU", "LEAKY_RELU", "LOGISTIC", "TANH"])
-_DEFINED_BY_TYPE = frozenset(
-    [
-        "BATCH_MATMUL",
-        "CONCATENATION",
-        "DEPTH_TO_SPACE",
-        "DIV",
-        "MAX_POOL_2D",
-        "MAXIMUM",
-        "MINIMUM",
-        "PAD",
-        "PRELU",
-        "RESHAPE",
-        "SLICE",
-        "SOFTMAX",
-        "SPACE_TO_DEPTH",
-        "SPLIT",
-        "SQUARED_DIFFERENCE",
-        "STRIDED_SLICE",
-        "TRANSPOSE",
-    ]
-)
+_DEFINED_BY_TYPE_NAMES = """
+BATCH_MATMUL CONCATENATION DEPTH_TO_SPACE DIV MAX_POOL_2D MAXIMUM MINIMUM PAD PRELU RESHAPE SLICE SOFTMAX
+SPACE_TO_DEPTH SPLIT SQUARED_DIFFERENCE STRIDED_SLICE TRANSPOSE
+"""
+_DEFINED_BY_TYPE = frozenset(_DEFINED_BY_TYPE_NAMES.split())
 # Operators whose 8-bit outputs must have the scale and zero point of the inputs.
-_SAME_QUANTISATION = frozenset(
-    [
-        "CONCATENATION",
-        "DEPTH_TO_SPACE",
-        "MAX_POOL_2D",
-        "PAD",
-        "RESHAPE",
-        "RESIZE_BILINEAR",
-        "SLICE",
-        "SPACE_TO_DEPTH",
-        "SPLIT",
-        "STRIDED_SLICE",
-        "TRANSPOSE",
-    ]
-)
+_SAME_QUANTISATION_NAMES = """
+CONCATENATION DEPTH_TO_SPACE MAX_POOL_2D PAD RESHAPE RESIZE_BILINEAR SLICE SPACE_TO_DEPTH SPLIT STRIDED_SLICE TRANSPOSE
+"""
+_SAME_QUANTISATION = frozenset(_SAME_QUANTISATION_NAMES.split())
 # Positions of input, weights and bias.
 _LAYERS = {
     "CONV_2D": (0, 1, 2),
@@ -193,12 +168,15 @@ def refuses_bias_form(operator: Operator, bias_scales: int, weights_scales: int)
 
 def _kills(node: Candidate, claim: Claim, placement: Placement) -> Iterator[Failure]:
     unasked = _READ_UNASKED.get(node.kind, ())
-    if len(node.inputs) < _UNCOUNTED.get(node.kind, 0) or any(
-        node.input(n) is None for n in unasked[: len(node.inputs)]
+    if len(node.inputs) < _UNCOUNTED.get(node.kind, 0) or (
+        None in node.inputs and any(node.input(n) is None for n in unasked[: len(node.inputs)])
     ):
         yield Failure("", None)
     elif node.kind == "SPLIT" and node.option("num_splits") != len(node.outputs):
         yield Failure("", True)
+    elif node.kind == "TRANSPOSE_CONV" and 0 in (node.option("stride_h"), node.option("stride_w")):
+        if placement.takes(node.operator):
+            yield Failure("", True)
     elif node.kind == "CUSTOM odml.scaled_dot_product_attention":
         options = node.operator.custom_options or node.operator.large_custom_options
         if not options and placement.takes(node.operator):
@@ -227,13 +205,15 @@ def _refusals(node: Candidate, claim: Claim, placement: Placement) -> Iterator[F
         # The inputs, made integers at run time.
         why = "inputs of this rank cannot be made integers at run time, as the integer weights need"
         yield Failure(UNMADE, False, "xnnpack-shape", why, node.required(0))
-    if is_hybrid and scale_and_zero_point(node.required(1))[1] != 0:
+    if is_hybrid and scale_and_zero_point(node.required(1))[1] != 0 and node.required(1).type_name == "INT8":
         point = scale_and_zero_point(node.required(1))[1]
         why = f"weights beside float inputs have the zero point {point}, the delegate takes 0"
         yield Failure(f"{FILTER} {_named(node, placement)}", False, "xnnpack-zero-point", why, node.required(1))
     bias = node.input(_LAYERS[node.kind][2]) if node.kind in _LAYERS else None
-    deepest = max((len(tensor.shape or ()) for tensor in (*values, *node.outputs) if tensor is not bias), default=0)
-    too_deep = deepest > MOST_DIMENSIONS
+    too_deep = False
+    for tensor in (*values, *node.outputs):
+        if len(tensor.shape or ()) > MOST_DIMENSIONS and tensor is not bias:
+            too_deep = True
     if too_deep or not _is_definable(node):
         binary = _BINARY_NUMBERS.get(node.kind)
         said = f"{DEFINITION} {_named(node, placement)}" + (
@@ -343,6 +323,8 @@ def _is_hybrid(node: Candidate) -> bool:
 
 def _is_definable(node: Candidate) -> bool:
     """Whether XNNPACK takes the node's types and quantisation."""
+    if node.kind in _LAYERS:
+        return _is_definable_layer(node)
     source = node.inputs[1] if node.kind == "SPLIT" else node.inputs[0]
     compared = [source]
     if node.kind in _BINARY_NUMBERS or node.kind == "CONCATENATION":
@@ -357,29 +339,29 @@ def _is_definable(node: Candidate) -> bool:
     if node.kind in _SAME_QUANTISATION and node.output.type_name in EIGHT_BITS:
         wanted = [(tensor.type, *scale_and_zero_point(tensor)) for tensor in (*compared, *node.outputs)]
         return wanted.count(wanted[0]) == len(wanted)
-    return node.kind not in _LAYERS or _is_definable_layer(node)
+    return True
 
 
 def _is_definable_layer(node: Candidate) -> bool:
-    value, weights, bias = (node.input(position) for position in _LAYERS[node.kind])
+    value, weights, bias = map(node.input, _LAYERS[node.kind])
     if value is None or weights is None:
         return True
     if node.kind == "TRANSPOSE_CONV":
         mixed = (value.type_name, weights.type_name) in (("FLOAT32", "INT8"), ("FLOAT32", "FLOAT16"))
         if value.type != node.output.type or not (value.type == weights.type or mixed):
             return False
-    elif node.kind != "FULLY_CONNECTED" and value.type_name == "INT8":
-        found = affine(weights)
-        if found is not None and any(found.zero_points):
-            return False
+    elif has_offset(weights) and weights.type_name in (
+        ("INT4",) if node.kind == "FULLY_CONNECTED" or value.type_name != "INT8" else INTEGERS
+    ):
+        return False
+    if node.kind == "CONV_2D" and not shapes.has_whole_groups(node):
+        return False
     if bias is None:
         return True
     of_bias, of_weights = node.statics.stored_type(bias), node.statics.stored_type(weights)
     if value.type_name in FLOATS:
         return of_bias == "FLOAT32" or (of_bias == of_weights == "FLOAT16" and node.kind != "TRANSPOSE_CONV")
-    scales = [affine(tensor) for tensor in (bias, weights)]
-    counts = [len(found.scales) if found is not None else 0 for found in scales]
-    return of_bias == "INT32" and not refuses_bias_form(node.operator, counts[0], counts[1])
+    return of_bias == "INT32" and not refuses_bias_form(node.operator, len(scales_of(bias)), len(scales_of(weights)))
 
 
 def _is_creatable(node: Candidate) -> bool:
@@ -389,10 +371,11 @@ def _is_creatable(node: Candidate) -> bool:
     if node.kind not in _LAYERS or node.output.type_name not in EIGHT_BITS:
         return True
     value, weights = (node.required(position) for position in _LAYERS[node.kind][:2])
-    found = affine(weights)
+    factors = scales_of(weights)
     scale, result = scale_and_zero_point(value)[0], scale_and_zero_point(node.output)[0]
-    return found is None or all(
-        ratio(float32(scale * factor), result) < _REQUANTISED_BELOW
-        for factor in found.scales
-        if is_usable_scale(factor)
+    if factors and is_usable_scale(scale) and is_usable_scale(result) and are_usable_scales(factors):
+        # Where the largest is small enough, so are all others.
+        return ratio(float32(scale * max(factors)), result) < _REQUANTISED_BELOW
+    return all(
+        ratio(float32(scale * factor), result) < _REQUANTISED_BELOW for factor in factors if is_usable_scale(factor)
     )

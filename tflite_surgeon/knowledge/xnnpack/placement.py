@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from tflite_surgeon.flatbuffer.tables import Table
-from tflite_surgeon.knowledge.xnnpack.candidate import Candidate, Statics, kind_of
+from tflite_surgeon.knowledge.xnnpack.candidate import Candidate, Kinds, Statics, kind_of
 from tflite_surgeon.knowledge.xnnpack.claims import CLAIMS
 from tflite_surgeon.knowledge.xnnpack.tensors import datatype, is_constant, is_quantised
 
@@ -36,6 +36,7 @@ class Placement:
     def __init__(self, subgraph: SubGraph) -> None:
         self._subgraph = subgraph
         self.statics = Statics()
+        self.kinds = Kinds()
         self._unpacking: dict[int, Operator] = {}
         self._variables: dict[int, _Variable] = {}
         self._typed: dict[int, bool] = {}
@@ -94,7 +95,7 @@ class Placement:
     def _taken(self) -> set[int]:
         taken: set[int] = set()
         for operator in self._operators:
-            kind = kind_of(operator)
+            kind = self.kinds.of(operator)
             if self._unpacks(operator, kind):
                 taken.add(id(operator))
             elif not _is_in_place(operator):
@@ -188,7 +189,7 @@ class _Variable(NamedTuple):
 def _is_in_place(operator: Operator) -> bool:
     """Whether an input is an output too: the runtime makes no node of such an operator."""
     outputs = {id(tensor) for tensor in operator.outputs or () if tensor is not None}
-    return any(id(tensor) in outputs for tensor in operator.inputs or ())
+    return not outputs.isdisjoint(map(id, operator.inputs or ()))
 
 
 def _is_packed_number(packed: Tensor, unpacked: Tensor) -> bool:

@@ -13,18 +13,25 @@ from math import prod
 from tflite_surgeon.knowledge.xnnpack.candidate import Candidate
 from tflite_surgeon.knowledge.xnnpack.tensors import count, integers
 
+# Of the enumeration Padding.
+_VALID = 1
+
 
 def agree(node: Candidate) -> bool:
     """Whether nothing speaks against a node's shapes, as far as they are known."""
     check = _CHECKS.get(node.kind)
-    if check is None or any(tensor is not None and node.shape(tensor) is None for tensor in node.inputs):
+    if check is None:
         return True
+    for tensor in node.inputs:
+        if tensor is not None and node.shape(tensor) is None:
+            return True
     return check(node)
 
 
 def is_permutation(node: Candidate) -> bool:
     """Whether the second input names each of so many dimensions once."""
     order = integers(node.required(1))[: count(node.required(1))]
+    order = [axis + len(order) if axis < 0 else axis for axis in order]
     return sorted(order) == list(range(count(node.required(1)))) and bool(order)
 
 
@@ -55,20 +62,42 @@ def _joined(node: Candidate) -> bool:
 
 
 def _is_image(node: Candidate) -> bool:
-    return len(_shape(node)) == 4
+    return len(_shape(node)) == 4 and 0 not in _shape(node)[1:]
 
 
 def _holds_image(node: Candidate) -> bool:
-    return len(_shape(node)) >= 4
+    return len(_shape(node)) >= 4 and 0 not in _shape(node)[1:]
 
 
 def _convolved(node: Candidate) -> bool:
-    depth = _depth(node)
-    return _is_image(node) and depth > 0 and _shape(node)[3] % depth == 0
+    image, depth = _shape(node), _depth(node)
+    return len(image) == 4 and depth > 0 and image[3] % depth == 0 and _holds_window(node, image)
 
 
 def _convolved_by_channel(node: Candidate) -> bool:
-    return _is_image(node) and _shape(node)[3] * int(node.option("depth_multiplier")) == _depth(node)
+    image = _shape(node)
+    if len(image) != 4 or image[3] * int(node.option("depth_multiplier")) != _depth(node):
+        return False
+    return _holds_window(node, image)
+
+
+def _holds_window(node: Candidate, image: list[int]) -> bool:
+    """Whether an image that is not padded is as large as the window, dilation included."""
+    if node.option("padding") != _VALID:
+        return True
+    window = _shape(node, 1)
+    return len(window) != 4 or all(
+        (window[axis] - 1) * int(node.option(f"dilation_{side}_factor")) < image[axis]
+        for axis, side in ((1, "h"), (2, "w"))
+    )
+
+
+def has_whole_groups(node: Candidate) -> bool:
+    """Whether the outputs of a convolution are as many for each group of inputs, going by the shapes stored."""
+    image, weights = node.required(0).shape or (), node.required(1).shape or ()
+    if len(image) != 4 or len(weights) != 4 or not weights[3] or image[3] % weights[3]:
+        return True
+    return image[3] == 0 or weights[0] % (image[3] // weights[3]) == 0
 
 
 def _connected(node: Candidate) -> bool:
@@ -129,6 +158,10 @@ def _transposed(node: Candidate) -> bool:
     return count(node.required(1)) == len(_shape(node))
 
 
+def _strides_forward(node: Candidate) -> bool:
+    return int(node.option("stride_h")) > 0 and int(node.option("stride_w")) > 0
+
+
 _CHECKS: dict[str, Callable[[Candidate], bool]] = {
     **dict.fromkeys(
         ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "PRELU"),
@@ -148,4 +181,5 @@ _CHECKS: dict[str, Callable[[Candidate], bool]] = {
     "DEPTH_TO_SPACE": _blocks_spread,
     "SPLIT": _parted,
     "TRANSPOSE": _transposed,
+    "TRANSPOSE_CONV": _strides_forward,
 }

@@ -10,15 +10,15 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tflite_surgeon.quantization import are_usable_scales, float32
+from tflite_surgeon.quantization import are_int32, are_usable_scales, are_zero, float32
 
 if TYPE_CHECKING:
-    from tflite_surgeon.model.objects import Tensor
+    from tflite_surgeon.model.objects import QuantizationParameters, Tensor
 
 MOST_DIMENSIONS = 6
 ANY_RANK = (0, MOST_DIMENSIONS)
@@ -52,6 +52,8 @@ class Scheme(Enum):
 Form = Mapping[str, Scheme]
 """The types that a tensor may be of, each with the scheme it then must follow."""
 
+# Members of an enum take long to look up.
+_ANY, _ONE_SCALE, _FILTER = Scheme.ANY, Scheme.ONE_SCALE, Scheme.FILTER
 _BLOCK_MULTIPLE = 32
 # The bits of a float16 that is infinite: those of positive numbers are below.
 _INFINITE_HALF = 0x7C00
@@ -65,9 +67,6 @@ class Affine(NamedTuple):
     dimension: int
 
 
-_INT32_MAX = (1 << 31) - 1
-
-
 def as_int32(zero_point: int) -> int:
     """What the runtime keeps of a zero point: the file has 64 bits for it, a TfLiteAffineQuantization 32."""
     return (zero_point + (1 << 31)) % (1 << 32) - (1 << 31)
@@ -75,16 +74,45 @@ def as_int32(zero_point: int) -> int:
 
 def affine(tensor: Tensor) -> Affine | None:
     """How the tensor is quantised; None where it is not, or in blocks or along several axes."""
-    quantization = tensor.quantization
-    if quantization is None or not quantization.scale or _details(tensor) is not None:
+    quantization = _of_scales(tensor)
+    if quantization is None:
         return None
-    scales = quantization.scale
+    scales: list[float] = quantization.scale  # type: ignore[assignment]
     zero_points = quantization.zero_point or [0]
-    if max(zero_points) > _INT32_MAX or min(zero_points) < ~_INT32_MAX:
+    if not are_int32(zero_points):
         zero_points = [as_int32(point) for point in zero_points]
     if len(zero_points) < len(scales):
         zero_points = zero_points + [zero_points[0]] * (len(scales) - len(zero_points))
     return Affine(scales, zero_points, quantization.quantized_dimension)
+
+
+def _of_scales(tensor: Tensor) -> QuantizationParameters | None:
+    """The stored quantisation where it is affine: what needs one number of it asks no more."""
+    quantization = tensor.quantization
+    if quantization is None or not quantization.scale:
+        return None
+    if quantization.details is not None and _details(tensor) is not None:
+        return None
+    return quantization
+
+
+def _first_zero_point(quantization: QuantizationParameters) -> int:
+    """The first zero point as runtimes keep it, 0 where there is none."""
+    return as_int32(quantization.zero_point[0]) if quantization.zero_point else 0
+
+
+def scales_of(tensor: Tensor) -> Sequence[float]:
+    """The scales of an affine tensor, else none."""
+    quantization = _of_scales(tensor)
+    return () if quantization is None else quantization.scale or ()
+
+
+def has_offset(tensor: Tensor) -> bool:
+    """Whether a zero point of an affine tensor is not 0."""
+    quantization = _of_scales(tensor)
+    if quantization is None or are_zero(quantization.zero_point or ()):
+        return False
+    return any(map(as_int32, quantization.zero_point or ()))
 
 
 def blockwise(tensor: Tensor) -> Any | None:
@@ -130,8 +158,10 @@ def is_constant(tensor: Tensor) -> bool:
 
 def scale_and_zero_point(tensor: Tensor) -> tuple[float, int]:
     """Those of a tensor with a single scale; else (0, 0), as the runtime keeps them."""
-    found = affine(tensor)
-    return (found.scales[0], found.zero_points[0]) if found is not None and len(found.scales) == 1 else (0.0, 0)
+    quantization = _of_scales(tensor)
+    if quantization is None or len(quantization.scale or ()) != 1:
+        return 0.0, 0
+    return quantization.scale[0], _first_zero_point(quantization)  # type: ignore[index]
 
 
 def has_rank(tensor: Tensor, ranks: tuple[int, int]) -> bool:
@@ -162,28 +192,30 @@ def integers(tensor: Tensor) -> list[int]:
 def suits(tensor: Tensor, form: Form, axis: int = 0) -> bool:
     """Whether the tensor is of a type of the form and quantised accordingly, its channels along the axis."""
     scheme = form.get(tensor.type_name)
-    if scheme is None or scheme is Scheme.ANY:
-        return scheme is Scheme.ANY
-    found = affine(tensor)
-    if found is None:
+    if scheme is None or scheme is _ANY:
+        return scheme is _ANY
+    quantization = _of_scales(tensor)
+    if quantization is None:
         return scheme is Scheme.MATRIX and _has_blocks(tensor)
-    several = len(found.scales) > 1
+    scales: list[float] = quantization.scale  # type: ignore[assignment]
+    several, dimension = len(scales) > 1, quantization.quantized_dimension
+    if scheme is _ONE_SCALE:
+        return not several and dimension == 0
     low, high = INTEGERS[tensor.type_name]
-    if scheme is Scheme.ONE_SCALE:
-        return not several and found.dimension == 0
     if scheme is Scheme.MATRIX:
-        return not several or found.dimension == axis
+        return not several or dimension == axis
     if scheme is Scheme.MATRIX_BY_CHANNEL:
-        return found.dimension == axis and len(found.scales) == (tensor.shape or [0])[axis]
-    if not are_usable_scales(found.scales) or len(tensor.shape or ()) > MOST_DIMENSIONS:
+        return dimension == axis and len(scales) == (tensor.shape or [0])[axis]
+    if not are_usable_scales(scales) or len(tensor.shape or ()) > MOST_DIMENSIONS:
         return False
+    zero_point = _first_zero_point(quantization)
     if scheme is Scheme.FILTER_OF_ONE_SCALE:
-        return not several and found.dimension == 0 and low <= found.zero_points[0] <= high
-    if scheme is Scheme.FILTER and several:
-        return found.dimension == axis and found.zero_points[0] == 0 and bool(tensor.shape)
-    if scheme is Scheme.BIAS and found.dimension != 0:
+        return not several and dimension == 0 and low <= zero_point <= high
+    if scheme is _FILTER and several:
+        return dimension == axis and zero_point == 0 and bool(tensor.shape)
+    if scheme is Scheme.BIAS and dimension != 0:
         return False
-    return bool(tensor.shape) if several else low <= found.zero_points[0] <= high
+    return bool(tensor.shape) if several else low <= zero_point <= high
 
 
 def _has_blocks(tensor: Tensor) -> bool:
@@ -198,21 +230,26 @@ def datatype(tensor: Tensor) -> str | None:
         return type_name
     if type_name not in INTEGERS:
         return None
-    found = affine(tensor)
-    if found is None:
+    quantization = _of_scales(tensor)
+    if quantization is None:
         blocks = blockwise(tensor)
         fits = type_name == "INT4" and blocks is not None and bad_block(tensor) is None and has_whole_blocks(tensor)
         return "blocks of INT4" if fits else None
-    if not are_usable_scales(found.scales):
+    scales: list[float] = quantization.scale  # type: ignore[assignment]
+    dimension = quantization.quantized_dimension
+    if not are_usable_scales(scales):
         return None
-    if len(found.scales) == 1:
+    if len(scales) == 1:
         low, high = INTEGERS[type_name]
-        return type_name if low <= found.zero_points[0] <= high and found.dimension >= 0 else None
+        return type_name if low <= _first_zero_point(quantization) <= high and dimension >= 0 else None
     shape = tensor.shape or []
-    if type_name == "UINT8" or found.dimension >= len(shape) or len(found.scales) != shape[found.dimension]:
+    if type_name == "UINT8" or dimension >= len(shape) or len(scales) != shape[dimension]:
         return None
-    allowed = _CHANNEL_ZERO_POINTS.get(type_name, (0,))
-    return f"{type_name} by channel" if all(point in allowed for point in found.zero_points) else None
+    if not are_zero(quantization.zero_point or ()):
+        allowed = _CHANNEL_ZERO_POINTS.get(type_name, (0,))
+        if not all(as_int32(point) in allowed for point in quantization.zero_point or ()):
+            return None
+    return f"{type_name} by channel"
 
 
 def ratio(first: float, second: float) -> float:

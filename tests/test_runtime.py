@@ -187,6 +187,15 @@ def test_stub_outputs_details_and_state(stub: str) -> None:
 
 
 @posix
+def test_without_allocation_it_stops_after_construction(stub: str) -> None:
+    with Session(stub) as session:
+        run = session.run(b"allocate raise", invoke=False, allocate=False)
+        assert (run.verdict, [detail.name for detail in run.inputs]) == ("ok", ["x"])
+        with pytest.raises(ValueError, match="without allocating"):
+            session.run(b"fine", allocate=False)
+
+
+@posix
 @pytest.mark.parametrize("stage", ["construct", "allocate", "invoke"])
 def test_stub_failure_crash_and_hang_are_attributed(stub: str, stage: str) -> None:
     with Session(stub, timeout=1.0) as session:

@@ -14,6 +14,7 @@ The interpreter's own prints, on fd 1 and 2 alike, go to the stderr the parent g
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -161,6 +162,7 @@ def _detail(raw: dict[str, Any]) -> dict[str, Any]:
         "scales": [float(x) for x in quantization.get("scales", ())],
         "zero_points": [int(x) for x in quantization.get("zero_points", ())],
         "quantized_dimension": int(quantization.get("quantized_dimension", 0)),
+        "shape_signature": [int(n) for n in raw.get("shape_signature", ())],
     }
 
 
@@ -174,14 +176,21 @@ class _Lite:
         resolvers = self._module.OpResolverType
         self._resolver = resolvers.AUTO if delegate else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         self._it: Any = None
+        self.preserve = False
 
     def construct(self, path: str) -> None:
+        more = {"experimental_preserve_all_tensors": True} if self.preserve else {}
         self._it = self._module.Interpreter(
-            model_path=path, num_threads=1, experimental_op_resolver_type=self._resolver
+            model_path=path, num_threads=1, experimental_op_resolver_type=self._resolver, **more
         )
 
     def allocate(self, path: str) -> None:
         self._it.allocate_tensors()
+
+    def resize(self, shapes: Sequence[Sequence[int]]) -> None:
+        for raw, shape in zip(self._it.get_input_details(), shapes):
+            if list(raw["shape"]) != list(shape):
+                self._it.resize_tensor_input(raw["index"], shape)
 
     def inputs(self) -> list[dict[str, Any]]:
         return [_detail(raw) for raw in self._it.get_input_details()]
@@ -189,11 +198,30 @@ class _Lite:
     def outputs(self) -> list[dict[str, Any]]:
         return [_detail(raw) for raw in self._it.get_output_details()]
 
+    def tensors(self) -> list[list[tuple[int, dict[str, Any]]]]:
+        """By subgraph, number and details of each tensor; before LiteRT the first subgraph alone can be asked."""
+        import inspect
+
+        ask = self._it.get_tensor_details
+        if "subgraph_index" in inspect.signature(ask).parameters:
+            subgraphs = [ask(subgraph_index=i) for i in range(self._it._interpreter.NumSubgraphs())]
+        else:
+            subgraphs = [ask()]
+        return [[(int(raw["index"]), _detail(raw)) for raw in subgraph] for subgraph in subgraphs]
+
     def invoke(self, inputs: Sequence[Any]) -> list[Any]:
         for raw, array in zip(self._it.get_input_details(), inputs):
             self._it.set_tensor(raw["index"], array)
         self._it.invoke()
         return [self._output(raw) for raw in self._it.get_output_details()]
+
+    def read(self, numbers: Sequence[int]) -> list[tuple[int, Any]]:
+        """Tensors of the first subgraph by number; those that the interpreter does not hand out are left out."""
+        found = []
+        for number in numbers:
+            with contextlib.suppress(ValueError):
+                found.append((number, self._it.get_tensor(number)))
+        return found
 
     def _output(self, raw: dict[str, Any]) -> Any:
         import numpy as np
@@ -210,6 +238,8 @@ class _Micro:
     """TFLite Micro, which constructs and allocates in one step and does not name its tensors."""
 
     stages = ("allocate",)
+
+    preserve = False
 
     def __init__(self) -> None:
         self._module = importlib.import_module("tflite_micro.python.tflite_micro.runtime")
@@ -269,17 +299,25 @@ class _Server:
         runtime = self._runtime
         result: dict[str, Any] = {"verdict": "ok", "message": "", "inputs": [], "outputs": []}
         arrays: list[list[Any]] = []
+        kept: list[list[tuple[int, Any]]] = []
+        fetch = request["fetch"]
+        runtime.preserve = bool(fetch)
         stage = ""
         try:
-            for stage in runtime.stages:
+            for stage in runtime.stages if request["allocate"] else runtime.stages[:1]:
                 self._enter(stage)
                 getattr(runtime, stage)(request["path"])
+                if request["resize"] and stage == "construct":
+                    runtime.resize([meta["shape"] for meta in request["inputs"]])
             stage = self._enter("invoke" if request["invoke"] else "describe")
             result["inputs"], result["outputs"] = runtime.inputs(), runtime.outputs()
+            if not request["allocate"]:
+                result["tensors"] = runtime.tensors()
             if request["invoke"]:
                 inputs = self._inputs(request, blobs, result["inputs"])
                 for _ in range(request["invocations"]):
                     arrays.append(runtime.invoke(inputs))
+                    kept.append(runtime.read(fetch) if fetch else [])
                 result["outputs"] = runtime.outputs()
         except _BadInputs as error:
             runtime.close()
@@ -291,7 +329,10 @@ class _Server:
         runtime.close()
         packed = [[pack_array(array) for array in row] for row in arrays]
         result["arrays"] = [[meta for meta, _ in row] for row in packed]
-        write_frame(self._out, {"result": result}, [blob for row in packed for _, blob in row])
+        tensors = [[(number, *pack_array(array)) for number, array in row] for row in kept]
+        result["kept"] = [[(number, meta) for number, meta, _ in row] for row in tensors]
+        sent = [blob for row in packed for _, blob in row] + [blob for row in tensors for _, _, blob in row]
+        write_frame(self._out, {"result": result}, sent)
 
     @staticmethod
     def _inputs(request: dict[str, Any], blobs: list[bytes], details: list[dict[str, Any]]) -> list[Any]:

@@ -68,6 +68,8 @@ class TensorDetail:
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     quantized_dimension: int
+    shape_signature: tuple[int, ...] = ()
+    """As the file has it, -1 where a dimension is open; the shape where it has none. Empty on tflm."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ class Run:
     """Per finished invocation, per output; strings as object arrays of bytes."""
     inputs: tuple[TensorDetail, ...]
     output_details: tuple[TensorDetail, ...]
+    tensors: tuple[dict[int, TensorDetail], ...] = ()
+    """With allocate=False, by subgraph and number; tflite-2.14 tells of the first subgraph alone."""
+    kept: tuple[dict[int, NDArray[Any]], ...] = ()
+    """Per finished invocation, the tensors asked for by number; those that the interpreter refused are absent."""
 
     @property
     def ok(self) -> bool:
@@ -227,22 +233,36 @@ class Session:
         inputs: Sequence[NDArray[Any]] | None = None,
         invocations: int = 1,
         invoke: bool = True,
+        allocate: bool = True,
+        resize: bool = False,
+        fetch: Sequence[int] = (),
     ) -> Run:
         """Construct the model (its bytes or its path), allocate its tensors, and invoke it.
 
         The inputs are those given, of the shapes and types of `Run.inputs`; else zeros if seed is None; else random,
         depending on seed, shape and type only (see `sample_inputs`). Each invocation gets the same inputs; variables
-        keep their state from one to the next. With invoke=False it stops after allocation. One thread.
+        keep their state from one to the next. With invoke=False it stops after allocation, with allocate=False after
+        construction: shapes are then those of the file. One thread.
+
+        With resize=True the model's inputs are first given the shapes of the inputs given. The tensors of the first
+        subgraph that `fetch` numbers are handed out too (`Run.kept`); the interpreter then preserves all tensors, which
+        changes how a delegate partitions the graph.
 
         Raises OSError if the file cannot be read, ValueError for inputs that do not fit the model, a negative seed or
-        fewer than 1 invocations, RuntimeError if the child does not start or breaks the protocol.
+        fewer than 1 invocations, allocate=False with invoke=True or on tflm, which allocates when it constructs,
+        resize or fetch on tflm, which can neither; RuntimeError if the child does not start or breaks the protocol.
         """
         if seed is not None and seed < 0:
             raise ValueError(f"seed must be None or >= 0, not {seed}")
         if invocations < 1:
             raise ValueError(f"invocations must be >= 1, not {invocations}")
-        request: dict[str, Any] = {"seed": seed, "invocations": invocations, "invoke": invoke}
-        request |= {"timeout": self.timeout, "inputs": None}
+        if not allocate and (invoke or self._spec.package == "tflite_micro"):
+            raise ValueError(f"{self.runtime} cannot {'invoke' if invoke else 'construct'} a model without allocating")
+        if (resize or fetch) and self._spec.package == "tflite_micro":
+            raise ValueError(f"{self.runtime} resizes no inputs and hands out no tensors but the outputs")
+        request: dict[str, Any] = {"seed": seed, "invocations": invocations, "invoke": invoke, "allocate": allocate}
+        request |= {"timeout": self.timeout, "inputs": None, "resize": resize and inputs is not None}
+        request["fetch"] = [int(number) for number in fetch]
         blobs: list[bytes] = []
         if inputs is not None:
             packed = [worker.pack_array(array) for array in inputs]
@@ -370,12 +390,14 @@ class Session:
             outputs = tuple(tuple(worker.unpack_array(m, next(rest)) for m in row) for row in result["arrays"])
             inputs = tuple(map(_detail, result["inputs"]))
             details = tuple(map(_detail, result["outputs"]))
+            tensors = tuple({number: _detail(raw) for number, raw in row} for row in result.get("tensors", ()))
+            kept = tuple({n: worker.unpack_array(m, next(rest)) for n, m in row} for row in result["kept"])
             verdict, message = str(result["verdict"]), str(result["message"])
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise RuntimeError(f"the {self.runtime} child broke the protocol: {error!r}") from error
         if verdict != "ok" and self._spec.package == "tflite_micro":  # it prints its reasons
             message = "\n".join(filter(None, [self._read_log(), message]))
-        return Run(verdict, "", message, outputs, inputs, details)
+        return Run(verdict, "", message, outputs, inputs, details, tensors, kept)
 
     def _post_mortem(self, code: int, stage: str, timed_out: bool) -> Run | None:
         log = self._read_log()
@@ -461,6 +483,7 @@ def _detail(raw: dict[str, Any]) -> TensorDetail:
         tuple(raw["scales"]),
         tuple(raw["zero_points"]),
         raw["quantized_dimension"],
+        tuple(raw["shape_signature"]),
     )
 
 

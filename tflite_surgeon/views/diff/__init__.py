@@ -1,0 +1,1 @@
+"""What differs between two models, matched by structure: an operator more is one difference, wherever it stands."""

@@ -23,6 +23,7 @@ INTEGERS = [
 
 
 HEALTHY = FOLDER / "healthy_200.tflite"
+INTEGER_WEIGHTS = FOLDER / "integer_weights.tflite"
 
 
 def path(name: str) -> Path:
@@ -40,7 +41,7 @@ def test_the_script_makes_the_files_that_are_here(tmp_path):
     make_fixtures().main(tmp_path)
     made = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     assert made == {file.name: file.read_bytes() for file in FOLDER.glob("*.tflite")}
-    assert sorted(made) == sorted([HEALTHY.name, *(path(name).name for name in NAMES)])
+    assert sorted(made) == sorted([HEALTHY.name, INTEGER_WEIGHTS.name, *(path(name).name for name in NAMES)])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,3 +136,11 @@ def test_the_healthy_one_runs(runtime):
     run = session(runtime).run(HEALTHY.read_bytes(), seed=1)
     assert run.ok, run.message
     assert len(set(run.outputs[0][0].reshape(-1).tolist())) > 1
+
+
+@pytest.mark.parametrize("runtime", ["litert", "litert-no-delegate", "tflite-2.14"])
+def test_the_one_with_integer_weights_takes_floats(runtime):
+    run = session(runtime).run(INTEGER_WEIGHTS)
+    assert run.ok, run.message
+    assert (run.inputs[0].dtype, run.inputs[0].shape) == ("float32", (1, 100, 100, 3))
+    assert len(np.unique(run.outputs[0][0])) > 100

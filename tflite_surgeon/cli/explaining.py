@@ -7,12 +7,15 @@ import sys
 from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, print_error
 from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.report.buffer_sizes import print_mismatches, print_ratio
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.findings import print_finding
 from tflite_surgeon.report.names import as_argument, printable
 from tflite_surgeon.report.pages import print_rule, print_rules, print_topic
 from tflite_surgeon.rules.explaining import Explanation, explain, findings_about
 from tflite_surgeon.rules.registry import rules
+from tflite_surgeon.views.buffer_sizes import Sizes, mismatches, sizes_in
+from tflite_surgeon.views.inputs_outputs import inputs_outputs
 
 
 def run(text: str, model_path: str | None) -> int:
@@ -37,6 +40,9 @@ def run(text: str, model_path: str | None) -> int:
             printer.line()
         print_topic(printer, topic)
     _print_place(printer, found)
+    sizes = sizes_in(text)
+    if sizes is not None:
+        return _explain_sizes(printer, sizes, model_path)
     return 0 if model_path is None else _point(printer, found, model_path)
 
 
@@ -49,6 +55,20 @@ def _print_place(printer: Printer, found: Explanation) -> None:
     if rows:
         printer.line()
         printer.pairs(rows, indent=4)
+
+
+def _explain_sizes(printer: Printer, sizes: Sizes, path: str | None) -> int:
+    if path is None:
+        print_ratio(printer, mismatches(sizes)[0])
+        return 0
+    try:
+        with read_model(path) as model:
+            interface = inputs_outputs(model)
+    except SurgeonError as error:
+        print_error(path, error)
+        return UNUSABLE
+    print_mismatches(printer, path, interface, mismatches(sizes, interface))
+    return 0
 
 
 def _point(printer: Printer, found: Explanation, path: str) -> int:

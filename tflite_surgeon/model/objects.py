@@ -122,7 +122,8 @@ class Tensor(Table):
     @property
     def type_name(self) -> str:
         """Such as INT8."""
-        return getattr(self.type, "name", f"type {int(self.type)}")
+        # A member's `name` is a slow descriptor that reads `_name_`; this is asked many times of every tensor.
+        return getattr(self.type, "_name_", None) or f"type {int(self.type)}"
 
     def values(self) -> NDArray[Any]:
         """The constant's values, in the tensor's shape and type, read-only; 4- and 2-bit integers one a byte.
@@ -145,6 +146,11 @@ class Tensor(Table):
         before = self.buffer
         self.buffer = Buffer(pack(self, values))
         self.buffer._replaces = None if isinstance(before, BadReference) else before
+
+    def _repr_html_(self) -> str:
+        from tflite_surgeon.model.notebook import tensor_table
+
+        return tensor_table(self)
 
 
 class OperatorCode(Table):
@@ -169,7 +175,7 @@ class OperatorCode(Table):
         if code == _CUSTOM:
             return self.custom_code or "CUSTOM"
         member = schema.enum_class("BuiltinOperator")._value2member_map_.get(code)
-        return member.name if member is not None else f"OPERATOR_{code}"
+        return member._name_ if member is not None else f"OPERATOR_{code}"
 
 
 _CUSTOM = 32
@@ -247,6 +253,11 @@ class SubGraph(Table):
     name: str | None
     debug_metadata_index: int
 
+    def _repr_html_(self) -> str:
+        from tflite_surgeon.model.notebook import subgraph_table
+
+        return subgraph_table(self)
+
 
 class Metadata(Table):
     """Named bytes that runtimes pass over."""
@@ -322,6 +333,11 @@ class Model(Table):
         super().__init__(**values)
         self.identifier = schema.FILE_IDENTIFIER
         self.source = None
+
+    def _repr_html_(self) -> str:
+        from tflite_surgeon.model.notebook import model_table
+
+        return model_table(self)
 
     def nodes(self) -> Iterator[Node]:
         """Every operator of every subgraph, in file order, with the number that runtimes print."""

@@ -16,6 +16,7 @@ from tflite_surgeon.knowledge.prediction import predict
 from tflite_surgeon.knowledge.problems import Problem, Said, sayings
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.knowledge.xnnpack import Placement
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.objects import Model, SubGraph, Tensor
 
 
@@ -68,6 +69,20 @@ class Finding:
             return "model"
         where = f"subgraphs[{self.subgraph}]"
         return where if self.operator is None else f"{where}.operators[{self.operator}]"
+
+    def _repr_html_(self) -> str:
+        from tflite_surgeon.rules.notebook import finding_table
+
+        return finding_table(self)
+
+
+class Findings(list[Finding]):
+    """Findings, most severe first: a list that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        from tflite_surgeon.rules.notebook import findings_table
+
+        return findings_table(self)
 
 
 class View:
@@ -190,7 +205,7 @@ def rules() -> dict[str, Rule]:
     return dict(_RULES)
 
 
-def check(model: Model, targets: Sequence[str] = DEFAULT_TARGETS, select: Sequence[str] | None = None) -> list[Finding]:
+def check(model: Model, targets: Sequence[str] = DEFAULT_TARGETS, select: Sequence[str] | None = None) -> Findings:
     """What is wrong with a model, most severe first, then in the order of its nodes. The model is not changed.
 
     Args:
@@ -205,11 +220,16 @@ def check(model: Model, targets: Sequence[str] = DEFAULT_TARGETS, select: Sequen
     known = rules()
     chosen = list(known) if select is None else list(select)
     require_known("rule", chosen, known)
-    return find(View(model, targets), [known[name] for name in chosen])
+    return Findings(find(View(model, targets), [known[name] for name in chosen]))
 
 
 def find(view: View, chosen: Sequence[Rule]) -> list[Finding]:
     """What rules find in a model, most severe first, then in the order of its nodes."""
+    with without_collecting():
+        return _find(view, chosen)
+
+
+def _find(view: View, chosen: Sequence[Rule]) -> list[Finding]:
     from tflite_surgeon.rules.predicted import predicted_findings
 
     looking = [rule.check for rule in chosen if rule.check is not None]

@@ -97,15 +97,19 @@ TOPICS: tuple[Topic, ...] = (
     ),
     Topic(
         "buffer sizes differ",
-        "the Java and Kotlin API",
+        "the Java, Kotlin, Swift and Objective-C APIs",
         (
             "Cannot convert between a TensorFlowLite buffer with {} bytes and a",
             "Cannot copy to a TensorFlowLite tensor {} with {} bytes from a Java Buffer with {} bytes",
             "Cannot copy from a TensorFlowLite tensor {} with {} bytes to a Java Buffer with {} bytes",
+            "-th input should have {} bytes, but found {} bytes",
+            "Provided data count {} must match the required count",
+            "expects data size ({}), but got ({})",
         ),
         "The buffer handed over has another number of bytes than the tensor.",
         "Allocate batch x height x width x channels x bytes of one value: 4 for FLOAT32 and INT32, 1 for UINT8 and "
-        "INT8. Weights that were quantised after training leave input and output FLOAT32.",
+        "INT8. Weights that were quantised after training leave input and output FLOAT32. tflite-surgeon io MODEL says "
+        "what each input and output takes.",
     ),
     Topic(
         "shapes differ",

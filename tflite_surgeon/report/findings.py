@@ -29,7 +29,7 @@ _NUMBERS_SHOWN = 12
 def print_checked(printer: Printer, entry: Checked, targets: Sequence[str]) -> None:
     """Print what `check` found in one file: the verdicts, then the findings, node by node, the worst first."""
     printer.line(f"{printable(entry.path, longest=4096)}: {summary(entry, targets)}", style="bold")
-    printer.pairs([(name, _outcome(entry, verdict)) for name, verdict in entry.verdicts.items()], indent=2)
+    printer.pairs([(name, outcome_words(entry, verdict)) for name, verdict in entry.verdicts.items()], indent=2)
     told: Counter[tuple[str, str]] = Counter()
     rest: dict[tuple[str, str], list[Finding]] = {}
     for finding in _by_node(entry.findings):
@@ -64,7 +64,7 @@ def _places(findings: Sequence[Finding]) -> str:
     return f": operators {shown}{' ...' if len(numbers) > _NUMBERS_SHOWN else ''}"
 
 
-def _outcome(entry: Checked, verdict: Verdict) -> str:
+def outcome_words(entry: Checked, verdict: Verdict) -> str:
     """A runtime's verdict in a few words."""
     where = _where(entry, verdict)
     if verdict.crashes:
@@ -106,13 +106,18 @@ def summary(entry: Checked, targets: Sequence[str]) -> str:
 
 def print_finding(printer: Printer, finding: Finding) -> None:
     """Print one finding: where, what, the numbers, and what each runtime makes of it."""
-    printer.heading(str(finding.severity), f"{_place(finding)} [{finding.rule}]")
+    printer.heading(str(finding.severity), f"{place_words(finding)} [{finding.rule}]")
     printer.line(f"{printable(finding.message, longest=2000)}.", indent=4)
+    printer.pairs(finding_pairs(finding), indent=4)
+
+
+def finding_pairs(finding: Finding) -> list[tuple[str, str]]:
+    """The numbers behind a finding, what each runtime makes of it, and what the runtimes print."""
     said = finding.details.get("runtime_says", {})
-    printer.pairs([*_numbers(finding.details), *_effects(finding.runtimes), *_sayings(said)], indent=4)
+    return [*_numbers(finding.details), *_effects(finding.runtimes), *_sayings(said)]
 
 
-def _place(finding: Finding) -> str:
+def place_words(finding: Finding) -> str:
     """Such as "operator 26 (CONV_2D), tensor 3 'bias'"."""
     parts = []
     if finding.operator is not None:

@@ -6,10 +6,11 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tflite_surgeon.report.checked import Checked, fingerprints
-from tflite_surgeon.rules.registry import Finding
+if TYPE_CHECKING:
+    from tflite_surgeon.report.checked import Checked
+    from tflite_surgeon.rules.registry import Finding
 
 
 def findings_as_json(checked: Sequence[Checked]) -> str:
@@ -21,6 +22,8 @@ def findings_as_json(checked: Sequence[Checked]) -> str:
 
 
 def _model(entry: Checked) -> dict[str, Any]:
+    from tflite_surgeon.report.checked import fingerprints
+
     result: dict[str, Any] = {"path": as_text(entry.path)}
     if entry.error is not None:
         result["error"] = as_text(entry.error)

@@ -20,7 +20,7 @@ def print_rule(printer: Printer, rule: Rule) -> None:
     rows = [("what to do", " ".join(rule.advice.split()))]
     if rule.operators:
         rows.append(("operators", ", ".join(rule.operators)))
-    texts = list(dict.fromkeys(said.text.replace("{}", "...") for said in rule.sayings))
+    texts = sorted({said.text.replace("{}", "...") for said in rule.sayings})
     more = [f"and {len(texts) - _TEXTS_SHOWN} texts more"] if len(texts) > _TEXTS_SHOWN else []
     shown = texts[:_TEXTS_SHOWN] + more
     rows += [("runtimes say" if number == 0 else "", text) for number, text in enumerate(shown)]

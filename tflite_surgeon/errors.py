@@ -45,3 +45,7 @@ class SaveError(SurgeonError):
 
 class RepairError(SurgeonError):
     """A repair cannot be made, or did not pass its proofs; nothing was changed."""
+
+
+class UndoError(SurgeonError):
+    """A change cannot be undone: the file, its journal or the kept original is not what it was; nothing was written."""

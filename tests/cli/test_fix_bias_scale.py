@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,15 @@ def test_a_missing_folder_is_said(fixture_copy, tmp_path: Path) -> None:
     result = run(app, ["fix-bias-scale", str(fixture_copy(BROKEN)), "-o", str(tmp_path / "no" / "out.tflite")])
     assert result.exit_code == 2
     assert "no folder" in result.stderr
+
+
+def test_a_container_is_never_replaced_by_its_model(fixture_copy, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.task"
+    with zipfile.ZipFile(bundle, "w") as archive:
+        archive.write(fixture_copy("bias_scale_per_tensor.tflite"), "model.tflite")
+        archive.write(fixture_copy("bias_scale_uint8.tflite"), "other.tflite")
+    before = bundle.read_bytes()
+    result = run(app, ["fix-bias-scale", f"{bundle}#0", "-o", str(bundle), "--force"])
+    assert result.exit_code == 2
+    assert "is the container" in result.stderr
+    assert bundle.read_bytes() == before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +13,12 @@ from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free, write_standard
 from tflite_surgeon.edits.bias_decision import Keep, Undecided
 from tflite_surgeon.edits.engine import Outcome, fix
-from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.edits.journal import journal, write_journal
+from tflite_surgeon.errors import SaveError, SurgeonError
 from tflite_surgeon.model.replacing import back_up
-from tflite_surgeon.model.saving import dumps, save
+from tflite_surgeon.model.saving import SaveReport, dumps, save
 from tflite_surgeon.report.console import Printer
-from tflite_surgeon.report.names import printable
+from tflite_surgeon.report.names import as_argument, printable
 from tflite_surgeon.report.repairs import print_outcome, print_plan, print_saved
 
 _LEFT = 1
@@ -30,6 +33,7 @@ class Place:
     force: bool
     dry_run: bool
     paranoid: bool
+    journal: Path | None = None
 
     @property
     def is_standard(self) -> bool:
@@ -49,6 +53,9 @@ class Place:
         if self.in_place or (self.output is not None and is_same_file(self.output, path)):
             return Path(path), True
         if self.output is not None:
+            container = path.rpartition("#")[0]
+            if container and is_same_file(self.output, container):
+                raise SaveError(f"{self.output} is the container that the model lies in: name another file with -o")
             if not self.dry_run:
                 require_free(self.output, self.force, "add --force to replace it")
             return self.output, False
@@ -57,6 +64,45 @@ class Place:
         if not self.dry_run:
             require_free(beside, False, "name another file with -o, or remove it")
         return beside, False
+
+    def require_journals(self, paths: Sequence[str]) -> None:
+        """Refuse a journal that could not be told from another, or that would tell of nothing.
+
+        Raises:
+            SurgeonError: what was asked for contradicts itself.
+        """
+        if self.journal is None:
+            return
+        if self.dry_run:
+            raise SurgeonError("--journal tells what was written, and --dry-run writes nothing")
+        if self.is_standard:
+            raise SurgeonError("--journal tells of a file, and -o - writes none: name one with -o")
+        if len(paths) > 1 and not self.journal.is_dir():
+            raise SurgeonError(f"--journal names one file, and there are {len(paths)} models: name an existing folder")
+        names = Counter(Path(path).name if self.in_place else Path(path).stem for path in paths)
+        name, count = names.most_common(1)[0]
+        if count > 1:
+            raise SurgeonError(f"{count} models are called {name}, and would have one journal: one at a time")
+
+    def for_journal(self, path: str, target: Path, is_itself: bool) -> Path | None:
+        """The journal to write for a model, None where none is wanted.
+
+        Raises:
+            SurgeonError: it exists and nothing allows to replace it, or it would replace the model or the result.
+        """
+        if self.journal is None:
+            return None
+        place = self.journal / f"{target.name}.journal.json" if self.journal.is_dir() else self.journal
+        container = path.rpartition("#")[0] or path
+        for other in (Path(path), Path(container), target):
+            if is_same_file(place, other) or os.path.realpath(place) == os.path.realpath(other):
+                raise SurgeonError(f"the journal would replace {other}: name another file")
+        if is_itself and place.name.startswith(f"{target.name}.bak") and is_same_file(place.parent, target.parent):
+            raise SurgeonError(f"{place} is a name under which originals are kept: name another file for the journal")
+        if not place.parent.is_dir():
+            raise SaveError(f"{place} cannot be written: there is no folder {place.parent}")
+        require_free(place, self.force, "name another file with --journal, or add --force to replace it")
+        return place
 
 
 def run(paths: Sequence[str], keep: str, nodes: Sequence[str] | None, place: Place) -> int:
@@ -69,6 +115,7 @@ def run(paths: Sequence[str], keep: str, nodes: Sequence[str] | None, place: Pla
             raise SurgeonError(
                 f"-o names one file, and there are {len(paths)} models: use --in-place, or one at a time"
             )
+        place.require_journals(paths)
     except SurgeonError as error:
         print_error(None, error)
         return UNUSABLE
@@ -97,6 +144,7 @@ def _fix(
 ) -> int:
     with read_model(path) as model:
         target, is_itself = place.for_model(path)
+        story = place.for_journal(path, target, is_itself)
         # A file that replaces the only copy must not rest on a guess; nor does anybody look at each of many.
         undecided: Undecided = "leave" if is_itself or several else "values"
         outcome = fix(model, keep=keep, nodes=nodes, undecided=undecided)
@@ -104,14 +152,19 @@ def _fix(
         if place.dry_run:
             print_plan(printer, outcome)
         elif outcome.repairs or (place.output is not None and not is_itself):
-            _write(printer, target, is_itself, outcome, place)
+            report, backup = _write(printer, target, is_itself, outcome, place)
+            if story is not None and report is not None:
+                _write_journal(printer, story, outcome, report, backup, (path, target))
     return _LEFT if outcome.left else 0
 
 
-def _write(printer: Printer, target: Path, is_itself: bool, outcome: Outcome, place: Place) -> None:
+def _write(
+    printer: Printer, target: Path, is_itself: bool, outcome: Outcome, place: Place
+) -> tuple[SaveReport | None, Path | None]:
+    """Write the result; what was done, None on standard output, and where the original is kept, if it was replaced."""
     if place.is_standard:
         write_standard(dumps(outcome.model))
-        return
+        return None, None
     backup = back_up(target) if is_itself else None
     try:
         report = save(outcome.model, target, paranoid=place.paranoid)
@@ -122,3 +175,22 @@ def _write(printer: Printer, target: Path, is_itself: bool, outcome: Outcome, pl
     print_saved(printer, str(target), report)
     if backup is not None:
         printer.line(f"The original is kept as {printable(str(backup), longest=4096)}.")
+    return report, backup
+
+
+def _write_journal(
+    printer: Printer, story: Path, outcome: Outcome, report: SaveReport, backup: Path | None, names: tuple[str, Path]
+) -> None:
+    """Write the journal, and how to undo; `names` are those of the model and of the result, as they were given."""
+    path, target = names
+    try:
+        made = journal(outcome, report, backup, "standard input" if path == STANDARD else path)
+        write_journal(made, story, replace=True)
+    except SurgeonError as error:
+        raise SaveError(f"{target} is written, its journal is not: {error}") from error
+    printer.line(f"Journal: {printable(str(story), longest=4096)}")
+    if made.obstacle is not None:
+        printer.line(f"Undo is impossible: {printable(made.obstacle, longest=4096)}", indent=4)
+    else:
+        undo = f"tflite-surgeon undo {as_argument(str(target))} {as_argument(str(story))}"
+        printer.line(f"To undo: {undo}", indent=4)

@@ -26,6 +26,8 @@ FLOORS = {
     "model": 3,
     "rules": 4,
     "edits": 5,
+    "views": 5,
+    "verification": 5,
     "report": 6,
     "cli": 7,
     "__main__": 8,
@@ -107,8 +109,8 @@ def fault(room: str, found: Import) -> str | None:
         return None if found.room in RUNTIME | {"errors"} else where
     if found.room in RUNTIME:
         return None if FLOORS[room] >= FLOORS["rules"] else where
-    if found.room == "__version__":
-        return None if room == "cli" else where
+    if found.room == "__version__":  # For --version, and for journals, which name the tool that wrote them.
+        return None if room in ("cli", "edits") else where
     if room == "knowledge" and found.room == "model":  # Its facts are about models, and models look facts up.
         return None if found.late or found.for_types else where
     if room == "model" and found.room == "knowledge":

@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-SESSION = re.compile(r"<!-- session: (\w+) -->\n```text\n\$ (tflite-surgeon .*)\n((?:.*\n)*?)```\n")
+SESSION = re.compile(r"<!-- session: (\w+) -->\n```text\n(\$ tflite-surgeon (?:.*\n)*?)```\n")
 WIDTH = 80  # What programs assume of a terminal that does not tell.
 
 
@@ -58,12 +58,19 @@ def _run(command: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in output.decode().replace("\r\n", "\n").splitlines()) + "\n"
 
 
-@pytest.mark.parametrize("name", ["healthy", "check", "explain", "fix"])
+def _played(session: str, folder: Path) -> str:
+    """A session's commands, one after the other in one folder, each with what it prints."""
+    commands = re.findall(r"^\$ (tflite-surgeon .*)$", session, re.MULTILINE)
+    return "".join(f"$ {command}\n{_run(command, folder)}" for command in commands)
+
+
+@pytest.mark.parametrize(
+    "name", ["healthy", "check", "explain", "fix", "undo", "inspect", "bytes", "code", "ranges", "graph", "diff"]
+)
 def test_sessions(name: str, tmp_path: Path) -> None:
     _copy_fixtures(tmp_path)
-    sessions = {found[1]: (found[2], found[3]) for found in SESSION.finditer(README.read_text())}
-    command, printed = sessions[name]
-    assert _run(command, tmp_path) == printed
+    sessions = {found[1]: found[2] for found in SESSION.finditer(README.read_text())}
+    assert _played(sessions[name], tmp_path) == sessions[name]
 
 
 def test_python(tmp_path: Path) -> None:
@@ -94,8 +101,8 @@ def _update() -> None:
     def renewed(match: re.Match[str]) -> str:
         with tempfile.TemporaryDirectory() as folder:
             _copy_fixtures(Path(folder))
-            printed = _run(match[2], Path(folder))
-        return f"<!-- session: {match[1]} -->\n```text\n$ {match[2]}\n{printed}```\n"
+            played = _played(match[2], Path(folder))
+        return f"<!-- session: {match[1]} -->\n```text\n{played}```\n"
 
     README.write_text(SESSION.sub(renewed, README.read_text()))
 

@@ -18,12 +18,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tflite_surgeon.edits.engine import Outcome as Outcome
     from tflite_surgeon.edits.engine import fix as fix
+    from tflite_surgeon.edits.journal import Journal as Journal
+    from tflite_surgeon.edits.journal import journal as journal
+    from tflite_surgeon.edits.journal import write_journal as write_journal
     from tflite_surgeon.edits.plan import EditPlan as EditPlan
+    from tflite_surgeon.edits.undoing import Undone as Undone
+    from tflite_surgeon.edits.undoing import undo as undo
     from tflite_surgeon.errors import DecodeError as DecodeError
     from tflite_surgeon.errors import EncodeError as EncodeError
     from tflite_surgeon.errors import RepairError as RepairError
     from tflite_surgeon.errors import SaveError as SaveError
     from tflite_surgeon.errors import SurgeonError as SurgeonError
+    from tflite_surgeon.errors import UndoError as UndoError
     from tflite_surgeon.errors import UnusableFileError as UnusableFileError
     from tflite_surgeon.flatbuffer.patch import Patch as Patch
     from tflite_surgeon.model.bundle import Section as Section
@@ -52,16 +58,40 @@ if TYPE_CHECKING:
     from tflite_surgeon.rules.registry import check as check
     from tflite_surgeon.rules.verdicts import Verdict as Verdict
     from tflite_surgeon.rules.verdicts import verdicts as verdicts
+    from tflite_surgeon.verification.comparing import VerifySettings as VerifySettings
+    from tflite_surgeon.verification.comparing import verify as verify
+    from tflite_surgeon.verification.result import Tolerances as Tolerances
+    from tflite_surgeon.verification.result import Verification as Verification
+    from tflite_surgeon.views.detail import find_part as find_part
     from tflite_surgeon.views.diff.comparing import diff as diff
     from tflite_surgeon.views.diff.result import Comparison as Comparison
     from tflite_surgeon.views.diff.result import Difference as Difference
+    from tflite_surgeon.views.graph import Graph as Graph
+    from tflite_surgeon.views.graph import graph_of as graph_of
+    from tflite_surgeon.views.inputs_outputs import inputs_outputs as inputs_outputs
+    from tflite_surgeon.views.listing import list_buffers as list_buffers
+    from tflite_surgeon.views.listing import list_operators as list_operators
+    from tflite_surgeon.views.listing import list_tensors as list_tensors
+    from tflite_surgeon.views.ranges import ranges as ranges
+    from tflite_surgeon.views.summary import Summary as Summary
+    from tflite_surgeon.views.summary import summarise as summarise
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "edits.engine": ("Outcome", "fix"),
+    "edits.journal": ("Journal", "journal", "write_journal"),
     "edits.plan": ("EditPlan",),
-    "errors": ("DecodeError", "EncodeError", "RepairError", "SaveError", "SurgeonError", "UnusableFileError"),
+    "edits.undoing": ("Undone", "undo"),
+    "errors": (
+        "DecodeError",
+        "EncodeError",
+        "RepairError",
+        "SaveError",
+        "SurgeonError",
+        "UndoError",
+        "UnusableFileError",
+    ),
     "flatbuffer.patch": ("Patch",),
     "model.bundle": ("Section",),
     "model.external": ("ExternalData", "external_data"),
@@ -83,8 +113,16 @@ _HOMES = {
     "model.saving": ("SaveReport", "dumps", "save"),
     "rules.registry": ("Finding", "Severity", "check"),
     "rules.verdicts": ("Verdict", "verdicts"),
+    "views.detail": ("find_part",),
+    "verification.comparing": ("VerifySettings", "verify"),
+    "verification.result": ("Tolerances", "Verification"),
     "views.diff.comparing": ("diff",),
     "views.diff.result": ("Comparison", "Difference"),
+    "views.graph": ("Graph", "graph_of"),
+    "views.inputs_outputs": ("inputs_outputs",),
+    "views.listing": ("list_buffers", "list_operators", "list_tensors"),
+    "views.ranges": ("ranges",),
+    "views.summary": ("Summary", "summarise"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -21,7 +21,7 @@ def test_version() -> None:
     assert result.stdout.strip() == f"tflite-surgeon {ts.__version__}"
 
 
-@pytest.mark.parametrize("command", ["check", "fix-bias-scale", "rewrite"])
+@pytest.mark.parametrize("command", ["check", "fix-bias-scale", "io", "ranges", "rewrite"])
 def test_help_names_every_command_and_its_exit_codes(command: str) -> None:
     assert command in run(app, ["--help"]).stdout
     help_text = run(app, [command, "--help"]).stdout

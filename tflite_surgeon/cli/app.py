@@ -8,6 +8,12 @@ from typing import Annotated, Optional
 
 import typer
 
+from tflite_surgeon.cli.arguments import MODEL_HELP
+from tflite_surgeon.cli.picturing import picturing
+from tflite_surgeon.cli.proving import proving
+from tflite_surgeon.cli.undoing import undoing
+from tflite_surgeon.cli.viewing import viewing
+
 app = typer.Typer(
     name="tflite-surgeon",
     help="Load, check, repair and rewrite .tflite models, changing nothing else and proving it.",
@@ -36,15 +42,6 @@ class Level(str, Enum):
     note = "note"
 
 
-class Language(str, Enum):
-    """What code is written in."""
-
-    python = "python"
-    java = "java"
-    kotlin = "kotlin"
-    c = "c"
-
-
 class Keep(str, Enum):
     """Which reading of a bias to trust."""
 
@@ -53,10 +50,7 @@ class Keep(str, Enum):
     integers = "integers"
 
 
-_MODEL_HELP = (
-    "A .tflite file, C source with one as an array, FILE#SECTION for one in a container, - for standard input."
-)
-Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=_MODEL_HELP, show_default=False)]
+Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=MODEL_HELP, show_default=False)]
 Target = Annotated[
     Optional[list[str]],  # noqa: UP045 (typer reads the annotation at run time, on Python 3.10 too)
     typer.Option(
@@ -103,7 +97,7 @@ def check(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...", help=f"{_MODEL_HELP} Of a folder, every .tflite file below it.", show_default=False
+            metavar="MODEL...", help=f"{MODEL_HELP} Of a folder, every .tflite file below it.", show_default=False
         ),
     ],
     target: Target = None,
@@ -147,6 +141,53 @@ def check(
         target or (), format.value, fail_on.value, select or (), ignore or (), baseline, exit_zero, jobs
     )
     raise typer.Exit(checking.run(models, wish))
+
+
+@app.command("diff")
+def compare(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help=MODEL_HELP, show_default=False)],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="The same, of the other model.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Write strict JSON, every difference in full.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Tell every difference, not five of a sort.")] = False,
+) -> None:
+    """Say how two models differ: operators, options, tensors, quantisation, values, signatures, metadata, files.
+
+    What belongs together is found by structure: an operator more is one difference, and where things lie in a file or
+    which numbers they have is none.
+
+    Exit code: 0 no difference, 1 some, 2 a file cannot be used.
+    """
+    from tflite_surgeon.cli import diffing
+
+    raise typer.Exit(diffing.run(before, after, as_json, everything))
+
+
+@app.command("git-diff", context_settings={"ignore_unknown_options": True})
+def git_diff(
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="ARGUMENT...", help="As git gives them.", show_default=False)
+    ],
+) -> None:
+    """Show git how a model has changed: an external diff, for diff.NAME.command or GIT_EXTERNAL_DIFF.
+
+    Exit code: 0 whatever differs, as git needs it; 2 where the arguments are not git's.
+    """
+    from tflite_surgeon.cli import diffing
+
+    raise typer.Exit(diffing.git(arguments))
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def textconv(
+    path: Annotated[str, typer.Argument(metavar="FILE", help="A .tflite file.", show_default=False)],
+) -> None:
+    """Print a model as text that can be compared line by line: for git's diff.NAME.textconv.
+
+    Exit code: 0, for what is no model too, as git needs it; 2 where there is no such file.
+    """
+    from tflite_surgeon.cli import diffing
+
+    raise typer.Exit(diffing.textconv(path))
 
 
 @app.command()
@@ -206,9 +247,21 @@ def fix_bias_scale(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Replace the file; the original is kept beside it as NAME.bak.")
     ] = False,
-    force: Force = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite existing files named by --output and --journal.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the repair and its edits, write nothing.")] = False,
     paranoid: Paranoid = False,
+    journal: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--journal",
+            metavar="PATH",
+            help="Write here as JSON what was done, for undo; for several models a folder, which gets "
+            "RESULT.journal.json for each.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Repair biases that are stored in a unit their kernel does not count in.
 
@@ -219,13 +272,76 @@ def fix_bias_scale(
     """
     from tflite_surgeon.cli import fixing
 
-    place = fixing.Place(output, in_place, force, dry_run, paranoid)
+    place = fixing.Place(output, in_place, force, dry_run, paranoid, journal)
     raise typer.Exit(fixing.run(models, keep.value, node, place))
+
+
+@app.command("inspect")
+def inspect_model(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)],
+    part: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(
+            metavar="NODE|TENSOR",
+            help="Show one in full: a node by the number that runtimes print ([SUBGRAPH:]N), a tensor by its number "
+            "([SUBGRAPH:]tN) or by its name or a part of it that no other has.",
+            show_default=False,
+        ),
+    ] = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List tensors.")] = False,
+    operators: Annotated[bool, typer.Option("--operators", help="List operators with their options.")] = False,
+    buffers: Annotated[bool, typer.Option("--buffers", help="List buffers: sizes, offsets, holders.")] = False,
+    opcodes: Annotated[
+        bool, typer.Option("--opcodes", help="List operator codes: versions and the runtimes that have them.")
+    ] = False,
+    signatures: Annotated[bool, typer.Option("--signatures", help="List inputs and outputs of signatures.")] = False,
+    metadata: Annotated[bool, typer.Option("--metadata", help="List metadata entries.")] = False,
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--name", metavar="TEXT", help="Only what bears this in its name; * and ? stand for any."),
+    ] = None,
+    type_: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--type", metavar="DTYPE", help="Only what has this element type, such as int8."),
+    ] = None,
+    operator: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--operator", metavar="TYPE", help="Only operators of this type, such as CONV_2D, or their tensors."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Write strict JSON; NaN and infinities are strings.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write one list as CSV, or what else is shown as paths and values.")
+    ] = False,
+) -> None:
+    """Show what a model is made of: a summary, lists of its parts, or one node or tensor in full.
+
+    The summary tells versions, inputs and outputs, operators and the oldest runtime known to have them, where the
+    bytes go, and what kind of quantisation it is. A filter without a list lists tensors. Constants are read only for
+    one tensor in full.
+
+    Exit code: 0, or 2 where the model cannot be used, there is no such part, or options contradict each other.
+    """
+    from tflite_surgeon.cli import inspecting
+    from tflite_surgeon.views.filters import Filter
+
+    flags = {
+        "tensors": tensors,
+        "operators": operators,
+        "buffers": buffers,
+        "opcodes": opcodes,
+        "signatures": signatures,
+        "metadata": metadata,
+    }
+    lists = [what for what, chosen in flags.items() if chosen]
+    wish = inspecting.Wish(part, lists, Filter(name, type_, operator), json, csv)
+    raise typer.Exit(inspecting.run(model, wish))
 
 
 @app.command()
 def rewrite(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP, show_default=False)],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="PATH", help="Write the result here; - for standard output.")
     ],
@@ -239,3 +355,9 @@ def rewrite(
     from tflite_surgeon.cli import rewriting
 
     raise typer.Exit(rewriting.run(model, output, force, paranoid))
+
+
+app.add_typer(viewing)
+app.add_typer(proving)
+app.add_typer(picturing)
+app.add_typer(undoing)

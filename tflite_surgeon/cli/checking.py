@@ -12,7 +12,6 @@ from pathlib import Path
 from tflite_surgeon.cli.discovery import expand
 from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, print_error
-from tflite_surgeon.cli.workers import Lost, each
 from tflite_surgeon.errors import DecodeError, SurgeonError
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.report.baseline import read_baseline, without_known
@@ -85,6 +84,7 @@ def _checked(arguments: Sequence[str], wish: Wish) -> Iterator[Checked]:
 
 
 def _in_children(paths: Sequence[str], wish: Wish, jobs: int) -> Iterator[Checked]:
+    from tflite_surgeon.cli.workers import Lost, each
     from tflite_surgeon.report.progress import progress
 
     early: dict[int, Checked] = {}

@@ -7,8 +7,6 @@ and lists sections with their first byte, the byte behind their last, and their 
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError
@@ -90,6 +88,9 @@ def read_section(raw: Raw, section: Section) -> bytes:
             f"says that {section.name} inside it unpacks to {section.size} bytes, "
             f"over {_MOST_INFLATION} times the archive"
         )
+    import io
+    import zipfile
+
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive, archive.open(section.name) as member:
             return member.read(section.size)
@@ -105,6 +106,9 @@ def _is_model(raw: Raw, section: Section) -> bool:
 
 def _zip_sections(raw: Raw) -> list[Section]:
     """Members in their order; stored ones with the place of their bytes."""
+    import io
+    import zipfile
+
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             members = archive.infolist()

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 _SUPPORTED_VERSION = 3
 
 STRUCTURE = Said("file-structure", None, "The model is not a valid Flatbuffer buffer")
-_ALSO = (Said("file-structure", None, "The model allocation is null/empty"),)
+# Of an empty file.
+_ALSO = (
+    Said("file-structure", None, "The model allocation is null/empty"),
+    Said("file-structure", None, "Mmap of '{}' at offset '{}' failed with error"),
+)
 _IDENTIFIER = Said("file-identifier", None, "Model provided has model identifier ")
 _VERSION = Said("schema-version", None, "Model provided is schema version {} not equal to supported version ")
 _NO_SUBGRAPH = Said("missing-vector", None, "No subgraph in the model.")

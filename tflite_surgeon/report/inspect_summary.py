@@ -153,18 +153,7 @@ def _support(name: str, uses: Sequence[OperatorUse]) -> str:
 
 
 def _sizes(sizes: Sizes) -> Rows:
-    parts: list[tuple[str, int | None]] = [
-        ("weights", sizes.weights),
-        ("biases", sizes.biases),
-        ("other constants", sizes.constants),
-        ("metadata", sizes.metadata),
-        ("graph", sizes.graph),
-        ("padding", sizes.padding),
-        ("associated files", sizes.associated_files),
-        ("compiled code", sizes.compiled),
-        ("waste", sizes.waste),
-    ]
-    known = [(name, size) for name, size in parts if size or (size is not None and name in _ALWAYS)]
+    known = [(name, size) for name, size in sizes.parts if size or (size is not None and name in _ALWAYS)]
     whole = sizes.file if sizes.file is not None else sum(size for _, size in known)
     width = len(f"{whole:,}")
     rows = [(name, f"{size:>{width},} {_share(size, whole)}") for name, size in known]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from tflite_surgeon.model.json_values import as_text as as_text
+from tflite_surgeon.model.json_values import finite
 
 if TYPE_CHECKING:
     from tflite_surgeon.report.checked import Checked
@@ -57,8 +59,8 @@ def _finding(finding: Finding, fingerprint: str) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """The value in JSON's terms."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, float):
+        return finite(value)
     if isinstance(value, str):
         return as_text(value)
     if isinstance(value, dict):
@@ -66,8 +68,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
-
-
-def as_text(text: str) -> str:
-    """Bytes that are not UTF-8 as \\xNN: JSON has no way to say them."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -106,15 +106,4 @@ def _operators(uses: Sequence[OperatorUse]) -> list[tuple[str, int, str]]:
 
 
 def _sizes(sizes: Sizes) -> list[tuple[str, int]]:
-    rows = [
-        ("weights", sizes.weights),
-        ("biases", sizes.biases),
-        ("other constants", sizes.constants),
-        ("metadata", sizes.metadata),
-        ("graph", sizes.graph),
-        ("padding", sizes.padding),
-        ("associated files", sizes.associated_files),
-        ("compiled code", sizes.compiled),
-        ("waste", sizes.waste),
-    ]
-    return [(name, size) for name, size in rows if size]
+    return [(name, size) for name, size in sizes.parts if size]

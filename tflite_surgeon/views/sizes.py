@@ -53,6 +53,21 @@ class Sizes:
     outside: int
     file: int | None
 
+    @property
+    def parts(self) -> list[tuple[str, int | None]]:
+        """Every kind and its bytes, in the order in which they are shown."""
+        return [
+            ("weights", self.weights),
+            ("biases", self.biases),
+            ("other constants", self.constants),
+            ("metadata", self.metadata),
+            ("graph", self.graph),
+            ("padding", self.padding),
+            ("associated files", self.associated_files),
+            ("compiled code", self.compiled),
+            ("waste", self.waste),
+        ]
+
 
 def sizes(model: Model) -> Sizes:
     """Where the bytes go; no constant is read."""

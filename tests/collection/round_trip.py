@@ -70,10 +70,13 @@ def compared(session: Session, original: bytes, written: bytes, seed: int = 0) -
         return Comparison("differs from itself", first.verdict)
     after = session.run(written, seed=seed)
     assert (after.verdict, interface(after)) == (first.verdict, interface(first)), after.message
-    if not same_outputs(first, after) and reads_beyond_constants(session, written, seed):
-        return Comparison("depends on what lies behind its constants", first.verdict)
-    assert same_outputs(first, after)
-    return Comparison("equal", first.verdict)
+    if same_outputs(first, after):
+        return Comparison("equal", first.verdict)
+    # What depends on memory that nobody has written is the same most of the time, and not always.
+    if any(same_outputs(first, session.run(written, seed=seed)) for _ in range(RUNS)):
+        return Comparison("differs from itself", first.verdict)
+    assert reads_beyond_constants(session, written, seed)
+    return Comparison("depends on what lies behind its constants", first.verdict)
 
 
 def reads_beyond_constants(session: Session, raw: bytes, seed: int) -> bool:

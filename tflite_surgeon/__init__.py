@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tflite_surgeon.edits.engine import Outcome as Outcome
     from tflite_surgeon.edits.engine import fix as fix
+    from tflite_surgeon.edits.engine import fix_bias_scale as fix_bias_scale
     from tflite_surgeon.edits.journal import Journal as Journal
     from tflite_surgeon.edits.journal import journal as journal
     from tflite_surgeon.edits.journal import write_journal as write_journal
@@ -79,7 +80,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "edits.engine": ("Outcome", "fix"),
+    "edits.engine": ("Outcome", "fix", "fix_bias_scale"),
     "edits.journal": ("Journal", "journal", "write_journal"),
     "edits.plan": ("EditPlan",),
     "edits.undoing": ("Undone", "undo"),

@@ -96,7 +96,7 @@ def test_a_refusal_by_another_runtime_is_a_note(fixture_copy) -> None:
 
 def test_a_healthy_model_is_said_to_be_one(fixture_copy, tmp_path: Path) -> None:
     healthy = tmp_path / "healthy.tflite"
-    ts.save(ts.fix(ts.load(fixture_copy(BROKEN))).model, healthy)
+    ts.save(ts.fix_bias_scale(ts.load(fixture_copy(BROKEN))).model, healthy)
     result = run(app, ["check", str(healthy)])
     first, *verdicts = result.stdout.splitlines()
     assert (result.exit_code, first) == (0, f"{healthy}: nothing found in 1 operator")

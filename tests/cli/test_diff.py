@@ -27,7 +27,7 @@ PROGRAM = f'"{sys.executable}" -m tflite_surgeon'
 def pair(fixture_copy, tmp_path: Path) -> tuple[str, str]:
     """A model with a damaged bias, and the same repaired."""
     before, after = fixture_copy(BROKEN), tmp_path / "after.tflite"
-    ts.save(ts.fix(ts.load(before)).model, after)
+    ts.save(ts.fix_bias_scale(ts.load(before)).model, after)
     return str(before), str(after)
 
 

@@ -123,7 +123,7 @@ def test_dry_run_shows_the_edits_and_writes_nothing(fixture_copy) -> None:
 
 def test_nothing_to_repair_copies_only_when_asked(fixture_copy, tmp_path: Path) -> None:
     healthy, out = tmp_path / "healthy.tflite", tmp_path / "out.tflite"
-    ts.save(ts.fix(ts.load(fixture_copy(BROKEN))).model, healthy)
+    ts.save(ts.fix_bias_scale(ts.load(fixture_copy(BROKEN))).model, healthy)
     (tmp_path / BROKEN).unlink()
     result = run(app, ["fix-bias-scale", str(healthy)])
     assert (result.exit_code, result.stdout.strip()) == (0, f"{healthy}: nothing to repair")

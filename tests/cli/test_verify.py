@@ -38,7 +38,7 @@ def saved(model: ts.Model, folder: Path, name: str = "net") -> str:
 
 @pytest.fixture
 def fixed(tmp_path: Path) -> str:
-    return saved(ts.fix(ts.load(BROKEN), keep="values").model, tmp_path, "fixed")
+    return saved(ts.fix_bias_scale(ts.load(BROKEN), keep="values").model, tmp_path, "fixed")
 
 
 @pytest.mark.usefixtures("litert")

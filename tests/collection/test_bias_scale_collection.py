@@ -19,6 +19,7 @@ import pytest
 
 import tflite_surgeon as ts
 from tests.builders import float32, product
+from tests.edits.expected import fix_biases
 from tests.interpreters import same_outputs, session
 
 MODELS = os.environ.get("TFLITE_SURGEON_MODELS")
@@ -104,7 +105,7 @@ def test_the_damaged_node_is_found(row):
 
 @each_row
 def test_keeping_the_integers_gives_back_the_base_s_outputs(row):
-    outcome = ts.fix(ts.loads(variant_of(row)), keep="integers")
+    outcome = fix_biases(ts.loads(variant_of(row)), keep="integers")
     assert outcome.left == ()
     assert [finding for finding in outcome.remaining if finding.rule == "bias-scale"] == []
     fixed = ts.dumps(outcome.model)
@@ -153,7 +154,7 @@ def bias_fields(data: bytes, tensors: set[int], subgraph: int) -> list[range]:
 @pytest.mark.parametrize("keep", ["values", "integers"])
 def test_spliced_repairs_change_nothing_but_the_bias(row, keep):
     damaged = variant_of(row)
-    outcome = ts.fix(ts.loads(damaged), keep=keep)
+    outcome = fix_biases(ts.loads(damaged), keep=keep)
     fixed = ts.dumps(outcome.model)
     cloned = any(repair.tensor is not repair.use.bias for repair in outcome.repairs)
     if len(fixed) != len(damaged):
@@ -169,7 +170,7 @@ def test_spliced_repairs_change_nothing_but_the_bias(row, keep):
 def test_keeping_the_values_keeps_them_or_says_why_not(row):
     damaged = variant_of(row)
     original = ts.loads(damaged)
-    outcome = ts.fix(original, keep="values")
+    outcome = fix_biases(original, keep="values")
     edit = row["edit"]
     before = original.subgraphs[edit["subgraph"]].tensors[edit["tensor"]]
     stored = before.quantization.scale
@@ -215,7 +216,7 @@ def test_auto_decides_where_the_file_tells(row):
     bias = subgraph.tensors[edit["tensor"]]
     stored = bias.quantization.scale
     integers = [int(q) for q in bias.values().reshape(-1)]
-    outcome = ts.fix(model, undecided="leave")
+    outcome = fix_biases(model, undecided="leave")
     decided = {item.use.node.index: item.decision for item in (*outcome.repairs, *outcome.left)}
     users = {n: op for n, op in enumerate(subgraph.operators) if any(item is bias for item in op.inputs or ())}
     assert edit["op"] in users
@@ -265,7 +266,7 @@ def test_counts(capsys):
     """How much the rows cover; none of the kinds of outcome is empty."""
     counted: Counter[str] = Counter()
     for row in ROWS:
-        outcome = ts.fix(ts.loads(variant_of(row)))
+        outcome = fix_biases(ts.loads(variant_of(row)))
         counted["rows"] += 1
         for repair in outcome.repairs:
             counted[f"{repair.decision.keep}{', open' if repair.decision.is_open else ''}"] += 1

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
-from tflite_surgeon.edits.plan import AppendItem, SetField
+import tflite_surgeon as ts
+from tflite_surgeon.edits.bias_scale import BiasRepair, LeftAlone
+from tflite_surgeon.edits.plan import AppendItem, EditPlan, SetField
+
+
+@dataclass(frozen=True)
+class BiasOutcome:
+    """What was done to biases, with all that the repair of a bias tells."""
+
+    model: ts.Model
+    repairs: tuple[BiasRepair, ...]
+    left: tuple[LeftAlone, ...]
+    plan: EditPlan
+    remaining: tuple[ts.Finding, ...]
+
+
+def fix_biases(model: ts.Model, *args: Any, **arguments: Any) -> BiasOutcome:
+    """`fix_bias_scale`, in the terms of biases."""
+    outcome = ts.fix_bias_scale(model, *args, **arguments)
+    repairs = tuple(item.done.detail for item in outcome.repairs)
+    left = tuple(item.refused.detail for item in outcome.left)
+    return BiasOutcome(outcome.model, repairs, left, outcome.plan, outcome.remaining)
 
 
 def rounded(value: Fraction) -> int:

@@ -11,6 +11,7 @@ import pytest
 import tflite_surgeon as ts
 from tests import builders
 from tests.builders import damage, float32, integers, part, scales, steps
+from tests.edits.expected import fix_biases
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 NAN = float("nan")
@@ -18,7 +19,7 @@ NAN = float("nan")
 
 def decisions(model: ts.Model, **arguments) -> dict[int, ts.edits.bias_decision.Decision]:
     """What was decided for each node, repaired or left."""
-    outcome = ts.fix(model, **arguments)
+    outcome = fix_biases(model, **arguments)
     return {item.use.node.index: item.decision for item in (*outcome.repairs, *outcome.left)}
 
 
@@ -45,7 +46,7 @@ def test_a_scale_that_is_none_leaves_the_integers(scale, per_channel):
     bias = part(model, "bias")
     bias.quantization.scale = [scale] * len(scales(bias))
     assert kept(model) == "integers"
-    outcome = ts.fix(model, undecided="leave")
+    outcome = fix_biases(model, undecided="leave")
     assert [repair.decision.keep for repair in outcome.repairs] == ["integers"]
     assert integers(part(outcome.model, "bias")) == integers(bias)
 
@@ -59,7 +60,7 @@ def test_a_no_scale(how):
         bias.quantization = None
     else:
         bias.quantization.scale = None if how == "no scales" else []
-    outcome = ts.fix(model)
+    outcome = fix_biases(model)
     (repair,) = outcome.repairs
     assert repair.decision.keep == "integers"
     assert "no scale" in repair.decision.reason
@@ -105,7 +106,7 @@ def test_a_one_bad_channel_among_sound_ones():
     bias = part(model, "bias")
     sound = scales(bias)
     bias.quantization.scale[1] = NAN
-    outcome = ts.fix(model)
+    outcome = fix_biases(model)
     assert outcome.repairs[0].decision.keep == "integers"
     assert scales(part(outcome.model, "bias")) == sound
 
@@ -195,13 +196,13 @@ def suspect_input() -> ts.Model:
 @pytest.mark.parametrize(("make", "suspect"), [(suspect_weights, "weights"), (suspect_input, "input")])
 def test_d_leaves_the_node_and_says_why(make, suspect):
     model = make()
-    outcome = ts.fix(model)
+    outcome = fix_biases(model)
     assert outcome.repairs == ()
     assert all(f"the {suspect} scale is the suspect" in left.decision.reason for left in outcome.left)
     assert not any(left.decision.is_open for left in outcome.left)
     assert ts.dumps(outcome.model, "reencode") == ts.dumps(model, "reencode")
     for keep in ("values", "integers"):
-        forced = ts.fix(model, keep=keep)
+        forced = fix_biases(model, keep=keep)
         assert forced.left == ()
         assert {repair.decision.keep for repair in forced.repairs} == {keep}
         assert f"--keep {keep}" in forced.repairs[0].decision.reason
@@ -218,7 +219,7 @@ def test_e_takes_the_values_and_says_that_it_was_a_choice():
 
 def test_e_leaves_the_node_when_asked_to():
     model = undecidable()
-    outcome = ts.fix(model, undecided="leave")
+    outcome = fix_biases(model, undecided="leave")
     (left,) = outcome.left
     assert left.decision.is_open
     assert "--keep values or --keep integers" in left.decision.reason
@@ -269,7 +270,7 @@ def test_a_recorded_range_of_neither_reading_decides_nothing():
 def test_no_usable_scale_to_count_in(keep, role):
     model = undecidable()
     part(model, role).quantization.scale = [NAN]
-    outcome = ts.fix(model, keep=keep)
+    outcome = fix_biases(model, keep=keep)
     (left,) = outcome.left
     assert repr(role) in left.decision.reason
     assert "restore that scale first" in left.decision.reason
@@ -282,7 +283,7 @@ def test_a_bias_that_is_computed(keep):
     bias = part(model, "bias")
     bias.buffer = model.buffers[0]
     model.subgraphs[0].inputs.append(bias)
-    outcome = ts.fix(model, keep=keep)
+    outcome = fix_biases(model, keep=keep)
     assert "not stored" in outcome.left[0].decision.reason
     assert outcome.plan.edits == ()
 
@@ -291,7 +292,7 @@ def test_a_bias_that_is_computed(keep):
 def test_a_buffer_of_the_wrong_length(keep):
     model = undecidable()
     part(model, "bias").buffer.data = bytes(15)
-    outcome = ts.fix(model, keep=keep)
+    outcome = fix_biases(model, keep=keep)
     assert "does not hold 4 integers of INT32" in outcome.left[0].decision.reason
 
 
@@ -300,7 +301,7 @@ def test_values_that_were_never_written_cannot_be_kept(scale):
     model = builders.layer()
     part(model, "bias").quantization.scale = None if scale is None else [scale]
     before = ts.dumps(model, "reencode")
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     assert "--keep integers" in outcome.left[0].decision.reason
     assert ts.dumps(outcome.model, "reencode") == before
 
@@ -310,7 +311,7 @@ def test_values_in_some_channels_only_cannot_be_kept():
     bias = part(model, "bias")
     damage(bias, 3.0)
     bias.quantization.scale[2] = 0.0
-    assert "--keep integers" in ts.fix(model, keep="values").left[0].decision.reason
+    assert "--keep integers" in fix_biases(model, keep="values").left[0].decision.reason
 
 
 def test_one_node_left_does_not_stop_the_others():
@@ -318,6 +319,6 @@ def test_one_node_left_does_not_stop_the_others():
     damage(part(model, "bias", 0), 2.0)
     part(model, "weights", 1).quantization.scale = [NAN]
     damage(part(model, "bias", 2), 2.0)
-    outcome = ts.fix(model)
+    outcome = fix_biases(model)
     assert [repair.use.node.index for repair in outcome.repairs] == [0, 2]
     assert [left.use.node.index for left in outcome.left] == [1]

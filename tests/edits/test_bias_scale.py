@@ -11,7 +11,7 @@ import pytest
 import tflite_surgeon as ts
 from tests import builders
 from tests.builders import damage, float32, integers, part, product, scales, steps
-from tests.edits.expected import edits, packed, re_expressed, rounded
+from tests.edits.expected import edits, fix_biases, packed, re_expressed, rounded
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
@@ -26,7 +26,7 @@ def test_values(operator, per_channel):
     bias = part(model, "bias")
     sound = scales(bias)
     damage(bias, 2.7)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     number = model.subgraphs[0].tensors.index(bias)
     wanted = re_expressed(integers(bias), scales(bias), sound)
     buffer = model.buffers.index(bias.buffer)
@@ -46,7 +46,7 @@ def test_integers(per_channel):
     bias = part(model, "bias")
     sound = scales(bias)
     damage(bias, 2.7)
-    outcome = ts.fix(model, keep="integers")
+    outcome = fix_biases(model, keep="integers")
     number = model.subgraphs[0].tensors.index(bias)
     assert edits(outcome) == {f"subgraphs[0].tensors[{number}].quantization.scale": (scales(bias), sound)}
     assert outcome.repairs[0].integers == integers(bias)
@@ -54,7 +54,7 @@ def test_integers(per_channel):
 
 
 def test_the_starting_case():
-    outcome = ts.fix(ts.load(FIXTURES / "bias_scale_per_tensor.tflite"))
+    outcome = fix_biases(ts.load(FIXTURES / "bias_scale_per_tensor.tflite"))
     fixed = part(outcome.model, "bias")
     unit = product(0.007448929361999035, 0.002941111335530877)
     assert scales(fixed) == [unit]
@@ -78,7 +78,7 @@ def test_only_the_channels_that_are_off_change():
     kept = steps(sound[0], 2)
     bias.quantization.scale = [kept, sound[1], float32(sound[2] * 3), sound[3]]
     before = integers(bias)
-    fixed = part(ts.fix(model, keep="values").model, "bias")
+    fixed = part(fix_biases(model, keep="values").model, "bias")
     assert scales(fixed) == [kept, *sound[1:]]
     assert integers(fixed) == [
         *before[:2],
@@ -90,7 +90,7 @@ def test_only_the_channels_that_are_off_change():
 def test_halves_are_rounded_away_from_zero():
     model = builders.layer(input_scale=2.0**-6, weights_scales=[2.0**-8], bias=[1, -1, 3, -3])
     part(model, "bias").quantization.scale = [2.0**-15]
-    assert integers(part(ts.fix(model, keep="values").model, "bias")) == [1, -1, 2, -2]
+    assert integers(part(fix_biases(model, keep="values").model, "bias")) == [1, -1, 2, -2]
 
 
 # What differs in the file
@@ -103,7 +103,7 @@ def test_spliced_bytes_are_those_of_the_bias(name, keep):
     original = path.read_bytes()
     model = ts.load(path)
     bias = part(model, "bias")
-    outcome = ts.fix(model, keep=keep)
+    outcome = fix_biases(model, keep=keep)
     fixed = ts.dumps(outcome.model, mode="splice")
     # Where the bias's own numbers lie, found by their bytes rather than by our reader.
     spans = []
@@ -127,7 +127,7 @@ def test_min_and_max_move_with_the_scale_they_were_recorded_for():
     model = builders.written(model)
     before = ts.dumps(model)
     bias = part(model, "bias")
-    outcome = ts.fix(model, keep="integers")
+    outcome = fix_biases(model, keep="integers")
     quantization = part(outcome.model, "bias").quantization
     assert quantization.min == pytest.approx([values.min() / 4], rel=1e-6)
     assert quantization.max == pytest.approx([values.max() / 4], rel=1e-6)
@@ -141,14 +141,14 @@ def test_min_and_max_that_no_float32_would_hold_stay():
     bias.set_values([-100, 100, 0, 0])
     bias.quantization.scale = [2.0**-20]
     bias.quantization.min, bias.quantization.max = [-100 * 2.0**-20], [100 * 2.0**-20]
-    fixed = ts.fix(model, keep="integers").model
+    fixed = fix_biases(model, keep="integers").model
     quantization = part(builders.written(fixed), "bias").quantization
     assert quantization.scale == [2.0**120]
     # 100 * 2**120 is a float32, 3000 times as much is none.
     assert quantization.max == [100 * 2.0**120]
     bias.set_values([-300000, 300000, 0, 0])
     bias.quantization.min, bias.quantization.max = [-300000 * 2.0**-20], [300000 * 2.0**-20]
-    quantization = part(builders.written(ts.fix(model, keep="integers").model), "bias").quantization
+    quantization = part(builders.written(fix_biases(model, keep="integers").model), "bias").quantization
     assert quantization.max == [300000 * 2.0**-20]
 
 
@@ -161,7 +161,7 @@ def test_min_and_max_that_already_fit_the_result_stay(keep):
     values = np.array(integers(bias)) * (scales(bias)[0] if keep == "values" else right)
     recorded = [float32(values.min())], [float32(values.max())]
     bias.quantization.min, bias.quantization.max = recorded
-    quantization = part(ts.fix(model, keep=keep).model, "bias").quantization
+    quantization = part(fix_biases(model, keep=keep).model, "bias").quantization
     assert (quantization.min, quantization.max) == recorded
 
 
@@ -170,7 +170,7 @@ def test_min_and_max_of_nothing_known_stay():
     bias = part(model, "bias")
     damage(bias, 4.0)
     bias.quantization.min, bias.quantization.max = [-1e9], [1e9]
-    quantization = part(ts.fix(model, keep="integers").model, "bias").quantization
+    quantization = part(fix_biases(model, keep="integers").model, "bias").quantization
     assert (quantization.min, quantization.max) == ([-1e9], [1e9])
 
 
@@ -181,7 +181,7 @@ def test_a_missing_zero_point_is_written(zero_point):
     bias = part(model, "bias")
     damage(bias, 3.0)
     bias.quantization.zero_point = zero_point
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     assert part(outcome.model, "bias").quantization.zero_point == [0]
     assert any(path.endswith(".quantization.zero_point") for path in edits(outcome))
 
@@ -192,10 +192,10 @@ def test_a_zero_point_counts_in_the_values_and_is_0_afterwards():
     unit = scales(bias)
     damage(bias, 3.0)
     bias.quantization.zero_point = [10]
-    fixed = part(ts.fix(model, keep="values").model, "bias")
+    fixed = part(fix_biases(model, keep="values").model, "bias")
     assert integers(fixed) == re_expressed([90, 190, -310, -10], scales(bias), unit)
     assert fixed.quantization.zero_point == [0]
-    fixed = part(ts.fix(model, keep="integers").model, "bias")
+    fixed = part(fix_biases(model, keep="integers").model, "bias")
     assert integers(fixed) == [100, 200, -300, 0]
     assert fixed.quantization.zero_point == [0]
 
@@ -205,7 +205,7 @@ def test_the_quantised_dimension_is_not_the_repair_s_business():
     bias = part(model, "bias")
     bias.quantization.quantized_dimension = 3
     damage(bias, 3.0)
-    outcome = ts.fix(model, keep="integers")
+    outcome = fix_biases(model, keep="integers")
     assert part(outcome.model, "bias").quantization.quantized_dimension == 3
     assert [path.rpartition(".")[2] for path in edits(outcome)] == ["scale"]
 
@@ -220,7 +220,7 @@ def test_one_scale_where_the_weights_have_one_a_channel(keep):
     units = scales(bias)
     stored = [units[2]]
     bias.quantization.scale, bias.quantization.zero_point = stored, [0]
-    outcome = ts.fix(model, keep=keep)
+    outcome = fix_biases(model, keep=keep)
     fixed = part(outcome.model, "bias")
     assert fixed.quantization.scale == units
     assert fixed.quantization.zero_point == [0, 0, 0, 0]
@@ -237,7 +237,7 @@ def test_one_scale_a_channel_where_the_weights_have_one(keep):
     unit = scales(bias)
     stored = [float32(unit[0] * factor) for factor in (1.0, 2.0, 0.7, 1.3)]
     bias.quantization.scale, bias.quantization.zero_point = stored, [0] * 4
-    fixed = part(ts.fix(model, keep=keep).model, "bias")
+    fixed = part(fix_biases(model, keep=keep).model, "bias")
     assert (fixed.quantization.scale, fixed.quantization.zero_point) == (unit, [0])
     assert integers(fixed) == (re_expressed(integers(bias), stored, unit) if keep == "values" else integers(bias))
 
@@ -251,7 +251,7 @@ def test_the_right_values_in_the_wrong_number(per_channel):
     bias.quantization.scale = [right[0]] * (1 if per_channel else 4)
     bias.quantization.zero_point = [0] * (1 if per_channel else 4)
     for keep in ("auto", "values", "integers"):
-        fixed = part(ts.fix(model, keep=keep).model, "bias")
+        fixed = part(fix_biases(model, keep=keep).model, "bias")
         assert (scales(fixed), integers(fixed)) == (right, before)
 
 
@@ -261,10 +261,10 @@ def test_a_vector_of_no_sensible_length(count):
     bias = part(model, "bias")
     right = scales(bias)
     bias.quantization.scale, bias.quantization.zero_point = [0.1] * count, [0] * count
-    outcome = ts.fix(model)
+    outcome = fix_biases(model)
     assert outcome.repairs[0].decision.keep == "integers"
     assert (scales(part(outcome.model, "bias")), integers(part(outcome.model, "bias"))) == (right, integers(bias))
-    assert "--keep integers" in ts.fix(model, keep="values").left[0].decision.reason
+    assert "--keep integers" in fix_biases(model, keep="values").left[0].decision.reason
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -273,7 +273,7 @@ def test_no_quantisation_at_all(per_channel):
     bias = part(model, "bias")
     right = scales(bias)
     bias.quantization = None
-    outcome = ts.fix(model)
+    outcome = fix_biases(model)
     quantization = part(outcome.model, "bias").quantization
     assert (quantization.scale, quantization.zero_point) == (right, [0] * len(right))
     (path,) = edits(outcome)
@@ -286,7 +286,7 @@ def test_bias_of_rank_two():
     right = scales(bias)
     bias.shape = [1, 4]
     damage(bias, 2.0)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     fixed = part(outcome.model, "bias")
     assert (scales(fixed), fixed.shape) == (right, [1, 4])
     assert integers(fixed) == [2 * q for q in integers(bias)]
@@ -299,7 +299,7 @@ def test_integers_that_would_leave_int32_are_refused_with_numbers_and_channel():
     model = builders.layer(input_scale=2.0**-6, weights_scales=[2.0**-8], bias=[1, -2, 2**30, 4])
     bias = part(model, "bias")
     damage(bias, 5.0)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     (left,) = outcome.left
     for told in ("channel 2", str(2**30), str(5 * 2**30), str(2**31 - 1), "INT32", "--keep integers"):
         assert told in left.decision.reason
@@ -313,7 +313,7 @@ def test_integers_that_would_leave_int32_are_refused_with_numbers_and_channel():
 def test_the_borders_of_int32(integer, fits):
     model = builders.layer(input_scale=2.0**-6, weights_scales=[2.0**-8], bias=[integer, 0, 0, 0])
     part(model, "bias").quantization.scale = [2.0**-13]
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     assert len(outcome.repairs) == fits
     assert integers(part(outcome.model, "bias"))[0] == (2 * integer if fits else integer)
 
@@ -323,7 +323,7 @@ def test_keeping_the_integers_never_overflows(stored):
     model = builders.layer(bias=[-(2**31), 2**31 - 1, 0, 0])
     bias = part(model, "bias")
     bias.quantization = None if stored is None else ts.QuantizationParameters(scale=stored, zero_point=[0])
-    outcome = ts.fix(model, keep="integers")
+    outcome = fix_biases(model, keep="integers")
     assert outcome.left == ()
     assert integers(part(outcome.model, "bias")) == [-(2**31), 2**31 - 1, 0, 0]
 
@@ -338,7 +338,7 @@ def test_an_accumulator_that_could_overflow_is_a_warning(operator, kind, reach, 
     room = 2**31 - 1 - int(sums[worst]) * reach
     part(model, "bias").set_values([room + more if c == worst else 0 for c in range(4)])
     damage(part(model, "bias"), 1.00001)
-    outcome = ts.fix(model, keep="integers")
+    outcome = fix_biases(model, keep="integers")
     warnings = " ".join(outcome.repairs[0].warnings)
     if more:
         for told in (f"channel {worst}", str(room + 1), str(int(sums[worst])), str(2**31)):
@@ -352,7 +352,7 @@ def test_depthwise_accumulators_add_up_along_their_own_axis():
     sums = np.abs(part(model, "weights").values().astype(int)).sum(axis=(0, 1, 2))
     part(model, "bias").set_values([2**31 - int(total) * 255 for total in sums])
     damage(part(model, "bias"), 1.00001)
-    assert "= 2147483648 could leave" in ts.fix(model, keep="integers").repairs[0].warnings[0]
+    assert "= 2147483648 could leave" in fix_biases(model, keep="integers").repairs[0].warnings[0]
 
 
 def test_weights_that_cannot_be_read_do_not_stop_the_repair():
@@ -360,24 +360,24 @@ def test_weights_that_cannot_be_read_do_not_stop_the_repair():
     part(model, "weights", 0).buffer.data = bytes(2)
     for number in range(2):
         damage(part(model, "bias", number), 3.0)
-    assert [repair.use.node.index for repair in ts.fix(model).repairs] == [0, 1]
+    assert [repair.use.node.index for repair in fix_biases(model).repairs] == [0, 1]
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**60 + 12345])
 def test_int64_integers_are_exact(value):
     model = builders.layer("CONV_2D", "INT16", input_scale=2.0**-10, weights_scales=[2.0**-8], bias=[value, 3, -5, 7])
     part(model, "bias").quantization.scale = [2.0**-18 * 1.5]
-    fixed = part(ts.fix(model, keep="values").model, "bias")
+    fixed = part(fix_biases(model, keep="values").model, "bias")
     assert integers(fixed)[0] == rounded(Fraction(value) * Fraction(3, 2))
     assert integers(fixed)[1:] == [5, -8, 11]
     part(model, "bias").quantization.scale = [2.0**-17]
-    assert integers(part(ts.fix(model, keep="values").model, "bias"))[0] == 2 * value
+    assert integers(part(fix_biases(model, keep="values").model, "bias"))[0] == 2 * value
 
 
 def test_integers_that_would_leave_int64_are_refused():
     model = builders.layer("CONV_2D", "INT16", input_scale=2.0**-10, weights_scales=[2.0**-8], bias=[2**62, 0, 0, 0])
     part(model, "bias").quantization.scale = [2.0**-17]
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     assert str(2**63) in outcome.left[0].decision.reason
     assert integers(part(outcome.model, "bias"))[0] == 2**62
 
@@ -389,7 +389,7 @@ def test_bias_types_keep_their_width(operator, kind, bias_type):
     bias = part(model, "bias")
     sound = scales(bias)
     damage(bias, 1.5)
-    fixed = part(ts.fix(model, keep="values").model, "bias")
+    fixed = part(fix_biases(model, keep="values").model, "bias")
     assert fixed.type_name == bias_type
     assert len(fixed.data) == 4 * (8 if bias_type == "INT64" else 4)
     assert integers(fixed) == re_expressed(integers(bias), scales(bias), sound)
@@ -403,7 +403,7 @@ def test_svdf():
     bias = part(model, "bias")
     unit = scales(bias)
     damage(bias, 2.5)
-    fixed = part(ts.fix(model, keep="values").model, "bias")
+    fixed = part(fix_biases(model, keep="values").model, "bias")
     assert (scales(fixed), integers(fixed)) == (unit, re_expressed(integers(bias), scales(bias), unit))
 
 
@@ -414,7 +414,7 @@ def test_lstm(role, layer_norm):
     bias = part(model, role)
     unit = scales(bias)
     damage(bias, 2.5)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     fixed = part(outcome.model, role)
     assert (scales(fixed), integers(fixed)) == (unit, re_expressed(integers(bias), scales(bias), unit))
     assert len(outcome.repairs) == 1
@@ -427,7 +427,7 @@ def test_every_subgraph():
     model = builders.two_subgraphs(builders.chain(2), builders.chain(2))
     for number, subgraph in ((0, 0), (1, 0), (1, 1)):
         damage(part(model, "bias", number, subgraph), 2.0)
-    outcome = ts.fix(model)
+    outcome = fix_biases(model)
     assert [(r.use.node.subgraph_index, r.use.node.index) for r in outcome.repairs] == [(0, 0), (0, 1), (1, 1)]
     assert ts.check(ts.loads(ts.dumps(outcome.model))) == []
 
@@ -438,7 +438,7 @@ def test_only_the_nodes_asked_for(nodes):
     every = [(0, 0), (0, 1), (1, 0), (1, 1)]
     for subgraph, number in every:
         damage(part(model, "bias", number, subgraph), 2.0)
-    outcome = ts.fix(model, nodes=nodes)
+    outcome = fix_biases(model, nodes=nodes)
     wanted = every if nodes is None else sorted((0, node) if isinstance(node, int) else node for node in nodes)
     assert [(r.use.node.subgraph_index, r.use.node.index) for r in outcome.repairs] == wanted
     assert sorted((f.subgraph, f.operator) for f in outcome.remaining) == [
@@ -448,7 +448,7 @@ def test_only_the_nodes_asked_for(nodes):
 
 def test_one_of_the_nodes_that_share_a_bias():
     model = builders.shared_bias()
-    outcome = ts.fix(model, nodes=[2])
+    outcome = fix_biases(model, nodes=[2])
     assert part(outcome.model, "bias", 0) is part(outcome.model, "bias", 1)
     assert part(outcome.model, "bias", 2) is not part(outcome.model, "bias", 0)
     assert [finding.operator for finding in outcome.remaining] == [1]
@@ -457,7 +457,7 @@ def test_one_of_the_nodes_that_share_a_bias():
 @pytest.mark.parametrize("node", [2, -1, (1, 0), (-1, 0), (0, 99)])
 def test_a_node_that_is_not_there(node):
     with pytest.raises(ts.SurgeonError, match=r"there is no (operator|subgraph)"):
-        ts.fix(builders.chain(2), nodes=[node])
+        fix_biases(builders.chain(2), nodes=[node])
 
 
 # Twice, and not at all
@@ -470,8 +470,8 @@ def test_a_node_that_is_not_there(node):
 def test_a_repair_repaired_stays_as_it_is(make, keep):
     model = make()
     damage(part(model, "bias"), 1.9)
-    once = builders.written(ts.fix(model, keep=keep).model)
-    twice = ts.fix(once, keep=keep)
+    once = builders.written(fix_biases(model, keep=keep).model)
+    twice = fix_biases(once, keep=keep)
     assert twice.plan.edits == ()
     assert ts.dumps(twice.model) == ts.dumps(once)
 
@@ -482,7 +482,7 @@ def test_a_repair_repaired_stays_as_it_is(make, keep):
 )
 def test_a_healthy_model_stays_identical(make):
     data = ts.dumps(make())
-    outcome = ts.fix(ts.loads(data))
+    outcome = fix_biases(ts.loads(data))
     assert (outcome.repairs, outcome.left, outcome.plan.edits) == ((), (), ())
     assert list(outcome.remaining) == ts.check(outcome.model)
     assert ts.dumps(outcome.model) == data
@@ -492,5 +492,5 @@ def test_the_model_given_is_not_changed():
     model = builders.written(builders.shared_bias())
     before = ts.dumps(model)
     for keep in ("auto", "values", "integers"):
-        assert ts.fix(model, keep=keep).repairs
+        assert fix_biases(model, keep=keep).repairs
         assert ts.dumps(model) == before

@@ -47,7 +47,7 @@ def repaired(source: Path, keep: str = "values", *, mode: str = "auto", **option
     """Repair a file to fixed.tflite beside it, with a journal; returns both."""
     fixed, story = source.with_name("fixed.tflite"), source.with_name("story.json")
     with ts.load(source, **options) as model:
-        outcome = ts.fix(model, keep=keep)
+        outcome = ts.fix_bias_scale(model, keep=keep)
         report = ts.save(outcome.model, fixed, mode)
         ts.write_journal(ts.journal(outcome, report), story)
     return fixed, story
@@ -138,7 +138,7 @@ def test_a_mapped_file_comes_back(fixture_copy, tmp_path: Path, monkeypatch: pyt
 def test_in_place_without_a_backup(fixture_copy) -> None:
     path = fixture_copy(BROKEN.name)
     story = path.with_name("story.json")
-    outcome = ts.fix(ts.load(path))
+    outcome = ts.fix_bias_scale(ts.load(path))
     ts.write_journal(ts.journal(outcome, ts.save(outcome.model, path)), story)
     assert strict(story)["original"] is None
     ts.undo(path, story, path, replace=True)
@@ -148,7 +148,7 @@ def test_in_place_without_a_backup(fixture_copy) -> None:
 def test_written_anew_in_place_without_a_backup_is_impossible_and_says_so_at_once(fixture_copy) -> None:
     path = fixture_copy(BROKEN.name)
     story = path.with_name("story.json")
-    outcome = ts.fix(ts.load(path))
+    outcome = ts.fix_bias_scale(ts.load(path))
     ts.write_journal(ts.journal(outcome, ts.save(outcome.model, path, "reencode")), story)
     assert (strict(story)["undo"], strict(story)["obstacle"]) == ("impossible", "no original was kept")
     path.write_bytes(b"changed too")
@@ -264,7 +264,7 @@ def test_a_name_that_is_not_utf_8_is_found_again(tmp_path: Path) -> None:
 
 
 def test_only_what_was_saved_has_a_journal(fixture_copy, tmp_path: Path) -> None:
-    outcome = ts.fix(ts.load(fixture_copy(BROKEN.name)))
+    outcome = ts.fix_bias_scale(ts.load(fixture_copy(BROKEN.name)))
     report = ts.save(outcome.model, tmp_path / "out.tflite")
     (tmp_path / "out.tflite").write_bytes(BROKEN.read_bytes()[:-1] + b"x")
     with pytest.raises(ts.SurgeonError, match="do not lead back"):
@@ -277,7 +277,7 @@ def test_only_what_was_saved_has_a_journal(fixture_copy, tmp_path: Path) -> None
 
 
 def test_an_original_that_is_none_is_refused(fixture_copy, tmp_path: Path) -> None:
-    outcome = ts.fix(ts.load(fixture_copy(BROKEN.name)))
+    outcome = ts.fix_bias_scale(ts.load(fixture_copy(BROKEN.name)))
     report = ts.save(outcome.model, tmp_path / "out.tflite", "reencode")
     (tmp_path / "other").write_bytes(b"another")
     with pytest.raises(ts.SurgeonError, match="other is not what the model was read from"):
@@ -287,14 +287,14 @@ def test_an_original_that_is_none_is_refused(fixture_copy, tmp_path: Path) -> No
 def test_a_model_made_in_memory_has_a_journal_and_no_undo(tmp_path: Path) -> None:
     model = builders.layer()
     damage(part(model, "bias"), 4.0)
-    outcome = ts.fix(model, keep="values")
+    outcome = ts.fix_bias_scale(model, keep="values")
     ts.write_journal(ts.journal(outcome, ts.save(outcome.model, tmp_path / "fixed.tflite")), tmp_path / "story.json")
     with pytest.raises(ts.UndoError, match="made in memory"):
         ts.undo(tmp_path / "fixed.tflite", tmp_path / "story.json", tmp_path / "back")
 
 
 def test_a_journal_replaces_nothing_unasked(fixture_copy, tmp_path: Path) -> None:
-    outcome = ts.fix(ts.load(fixture_copy(BROKEN.name)))
+    outcome = ts.fix_bias_scale(ts.load(fixture_copy(BROKEN.name)))
     made = ts.journal(outcome, ts.save(outcome.model, tmp_path / "out.tflite"))
     (tmp_path / "mine").write_bytes(b"mine")
     with pytest.raises(ts.SaveError, match="exists already"):
@@ -507,7 +507,7 @@ def test_a_kill_leaves_nothing_half(fixture_copy, what: str, step: str) -> None:
     source = fixture_copy(BROKEN.name)
     target = source.with_name("target")
     target.write_bytes(b"old content")
-    outcome = ts.fix(ts.load(source))
+    outcome = ts.fix_bias_scale(ts.load(source))
     made = ts.journal(outcome, ts.save(outcome.model, source.with_name("fixed.tflite")))
     ts.write_journal(made, source.with_name("story.json"))
 
@@ -537,7 +537,7 @@ LARGE = """
 from pathlib import Path
 source, fixed, story, back = map(Path, sys.argv[1:])
 with ts.load(source) as model:
-    outcome = ts.fix(model, keep="values")
+    outcome = ts.fix_bias_scale(model, keep="values")
     report = ts.save(outcome.model, fixed)
     ts.write_journal(ts.journal(outcome, report), story)
 done = ts.undo(fixed, story, back)

@@ -9,6 +9,7 @@ import pytest
 import tflite_surgeon as ts
 from tests import builders
 from tests.builders import damage, part, scales
+from tests.edits.expected import fix_biases
 
 NAN = float("nan")
 
@@ -20,7 +21,7 @@ def _nothing_worse(model: ts.Model) -> None:
     before = {(f.rule, f.path) for f in ts.check(model) if f.severity == ts.Severity.ERROR}
     for keep in ("auto", "values", "integers"):
         try:
-            outcome = ts.fix(model, keep=keep)
+            outcome = fix_biases(model, keep=keep)
         except ts.SurgeonError:
             continue
         after = [f for f in outcome.remaining if f.severity == ts.Severity.ERROR]
@@ -98,7 +99,7 @@ def test_a_model_of_nothing():
         ts.Model(version=3, subgraphs=[ts.SubGraph()]),
     ):
         assert ts.check(model, select=["bias-scale"]) == []
-        assert ts.fix(model).repairs == ()
+        assert fix_biases(model).repairs == ()
 
 
 def test_a_tensor_that_two_subgraphs_list():
@@ -117,5 +118,5 @@ def test_a_bias_that_no_subgraph_lists():
     stored = scales(bias)
     model.subgraphs[0].tensors.remove(bias)
     with pytest.raises(ts.SurgeonError):
-        ts.fix(model)
+        fix_biases(model)
     assert scales(bias) == stored

@@ -11,6 +11,7 @@ import pytest
 import tflite_surgeon as ts
 from tests import builders
 from tests.builders import computed, damage, float32, part, real, scales
+from tests.edits.expected import fix_biases
 from tests.interpreters import NAMES, inputs_of, same_outputs, session
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
@@ -83,7 +84,7 @@ def test_repaired_fixtures_load_and_compute_what_they_say(name, runtime):
         pytest.skip("TFLM has no uint8 kernel for this layer, sound or not")
     model = ts.load(FIXTURES / f"bias_scale_{name}.tflite")
     before = [operator.role("bias") for operator in model.subgraphs[0].operators]
-    fixed = ts.fix(model).model
+    fixed = fix_biases(model).model
     # Against the file as it was: its weights, its bias as it was written, its input and output scales.
     data = ts.dumps(fixed)
     values = [part(model, "input", number) for number in range(len(before))]
@@ -101,7 +102,7 @@ def test_repaired_fixtures_load_and_compute_what_they_say(name, runtime):
 @pytest.mark.parametrize("name", ["per_tensor", "per_channel", "uint8", "shared"])
 def test_keeping_the_integers_of_a_fixture_keeps_every_output_bit(name):
     model = ts.load(FIXTURES / f"bias_scale_{name}.tflite")
-    before, after = ts.dumps(model), ts.dumps(ts.fix(model, keep="integers").model)
+    before, after = ts.dumps(model), ts.dumps(fix_biases(model, keep="integers").model)
     for seed in range(5):
         first, second = (session("litert").run(data, seed=seed) for data in (before, after))
         assert first.ok
@@ -131,7 +132,7 @@ def test_values(name, factor, runtime):
     bias = part(model, "bias")
     damage(bias, factor)
     said = real(bias)
-    fixed = ts.fix(model, keep="values").model
+    fixed = fix_biases(model, keep="values").model
     assert farthest(fixed, runtime, said) < 1
 
 
@@ -150,7 +151,7 @@ def test_integers(name, runtime):
             bias = operator.role(role) if role == "bias" or "lstm" in name else None
             if bias is not None:
                 damage(bias, 2.3)
-    outcome = ts.fix(model, keep="integers")
+    outcome = fix_biases(model, keep="integers")
     assert len(outcome.repairs) >= 1
     second = session(runtime).run(ts.dumps(outcome.model), seed=3, invocations=3)
     assert second.ok, second.message
@@ -197,7 +198,7 @@ def test_values_of_operators_with_state(name, runtime):
     first = session(runtime).run(ts.dumps(sound), seed=3, invocations=3)
     if not first.ok:
         pytest.skip(f"{runtime} does not run this kind of model, sound or not")
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     second = session(runtime).run(ts.dumps(outcome.model), seed=3, invocations=3)
     assert same_outputs(first, second)
 

@@ -9,7 +9,7 @@ import pytest
 import tflite_surgeon as ts
 from tests import builders
 from tests.builders import damage, integers, part, product, scales
-from tests.edits.expected import re_expressed
+from tests.edits.expected import fix_biases, re_expressed
 
 
 def of_biases(findings: Sequence[ts.Finding]) -> list[ts.Finding]:
@@ -24,7 +24,7 @@ def test_every_node_that_shares_a_bias_gets_what_it_needs():
     model = builders.shared_bias()
     original = part(model, "bias")
     before, stored = integers(original), scales(original)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     fixed = [part(outcome.model, "bias", number) for number in range(3)]
     assert len({id(bias) for bias in fixed}) == 3
     for number, bias in enumerate(fixed):
@@ -41,7 +41,7 @@ def test_every_node_that_shares_a_bias_gets_what_it_needs():
 
 def test_nodes_that_need_the_same_share_one_tensor():
     model = builders.shared_bias((0.02, 0.05, 0.05))
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     biases = [part(outcome.model, "bias", number) for number in range(3)]
     assert biases[1] is biases[2] is not biases[0]
     assert len(outcome.model.subgraphs[0].tensors) == len(model.subgraphs[0].tensors) + 1
@@ -51,7 +51,7 @@ def test_nodes_that_need_the_same_share_one_tensor():
 def test_a_shared_bias_that_fits_nobody_is_not_kept_for_nobody():
     model = builders.shared_bias((0.02, 0.05))
     damage(part(model, "bias"), 3.0)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     assert len(outcome.model.subgraphs[0].tensors) == len(model.subgraphs[0].tensors) + 1
     used = {id(part(outcome.model, "bias", number)) for number in range(2)}
     assert len(used) == 2
@@ -61,7 +61,7 @@ def test_a_shared_bias_that_fits_nobody_is_not_kept_for_nobody():
 
 def test_copies_with_the_same_integers_share_their_bytes():
     model = builders.shared_bias()
-    outcome = ts.fix(model, keep="integers")
+    outcome = fix_biases(model, keep="integers")
     assert len({id(part(outcome.model, "bias", number).buffer) for number in range(3)}) == 1
     assert len(outcome.model.buffers) == len(model.buffers)
     assert of_biases(outcome.remaining) == []
@@ -70,7 +70,7 @@ def test_copies_with_the_same_integers_share_their_bytes():
 def test_a_name_that_is_taken():
     model = builders.shared_bias((0.02, 0.05))
     part(model, "weights").name = "bias_0_for_operator_1"
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     names = [tensor.name for tensor in outcome.model.subgraphs[0].tensors]
     assert len(set(names)) == len(names)
 
@@ -105,7 +105,7 @@ def test_who_else_reads_the_bias_keeps_it_as_it_is(kind, keep):
     model = _also_read_by(kind)
     bias = part(model, "bias")
     damage(bias, 3.0)
-    outcome = ts.fix(model, keep=keep)
+    outcome = fix_biases(model, keep=keep)
     place = model.subgraphs[0].tensors.index(bias)
     old, new = outcome.model.subgraphs[0].tensors[place], part(outcome.model, "bias")
     assert old is not new
@@ -129,7 +129,7 @@ def test_a_signature_output_keeps_the_bias_as_it_is():
         )
     ]
     damage(bias, 3.0)
-    outcome = ts.fix(model)
+    outcome = fix_biases(model)
     assert scales(outcome.model.signature_defs[0].outputs[0].tensor) == scales(bias)
     assert part(outcome.model, "bias") is not outcome.model.signature_defs[0].outputs[0].tensor
 
@@ -142,7 +142,7 @@ def test_a_buffer_that_another_tensor_shares(keep):
     model.subgraphs[0].tensors.append(twin)
     before = integers(bias)
     damage(bias, 3.0)
-    outcome = ts.fix(model, keep=keep)
+    outcome = fix_biases(model, keep=keep)
     fixed, other = part(outcome.model, "bias"), outcome.model.subgraphs[0].tensors[-1]
     assert other.name == "twin"
     assert integers(other) == before
@@ -156,7 +156,7 @@ def test_a_buffer_that_metadata_shares():
     model.metadata = [ts.Metadata(name="checksum of", buffer=bias.buffer)]
     before = bytes(bias.data)
     damage(bias, 3.0)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     assert bytes(outcome.model.metadata[0].buffer.data) == before
     assert bytes(part(outcome.model, "bias").data) != before
 
@@ -168,7 +168,7 @@ def test_two_biases_in_one_buffer_are_both_repaired():
     before = integers(first)
     damage(first, 2.0)
     damage(second, 5.0)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     assert integers(part(outcome.model, "bias", 0)) == [2 * q for q in before]
     assert integers(part(outcome.model, "bias", 1)) == re_expressed(
         before, scales(second), scales(part(outcome.model, "bias", 1))
@@ -184,7 +184,7 @@ def test_gates_of_one_lstm_that_share_a_bias():
     for position in (13, 14, 15):
         operator.inputs[position] = shared
     before = integers(shared)
-    outcome = ts.fix(model, keep="values")
+    outcome = fix_biases(model, keep="values")
     fixed = builders.node(outcome.model)
     units = []
     for gate in builders.GATES:
@@ -210,7 +210,7 @@ def test_a_bias_that_is_also_the_node_s_weights():
     model = builders.layer()
     operator = builders.node(model)
     operator.inputs[1] = operator.inputs[2]
-    outcome = ts.fix(model, keep="integers")
+    outcome = fix_biases(model, keep="integers")
     fixed = builders.node(outcome.model)
     assert fixed.inputs[1] is not fixed.inputs[2]
     assert scales(fixed.inputs[1]) == scales(operator.inputs[1])

@@ -46,7 +46,7 @@ def test_a_repair_changes_the_numbers_and_nothing_else(model: ts.Model, tmp_path
     path = tmp_path / "model.cc"
     before = HEAD + c_source(ts.dumps(model))
     path.write_bytes(before)
-    report = ts.save(ts.fix(ts.load(path), keep="integers").model, path)
+    report = ts.save(ts.fix_bias_scale(ts.load(path), keep="integers").model, path)
     assert report.kind == "spliced"
     after = path.read_bytes()
     assert len(after) == len(before)

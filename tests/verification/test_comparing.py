@@ -42,13 +42,13 @@ def test_a_model_is_equal_to_itself(mode):
 @pytest.mark.parametrize("name", ["per_tensor", "per_channel", "uint8", "shared"])
 def test_keeping_integers_keeps_every_bit(name):
     model = ts.load(FIXTURES / f"bias_scale_{name}.tflite")
-    found = verified(model, ts.fix(model, keep="integers").model, DELEGATED)
+    found = verified(model, ts.fix_bias_scale(model, keep="integers").model, DELEGATED)
     assert found.modes[0].comparison.is_equal
 
 
 def test_keeping_values_moves_as_far_as_the_repair_says():
     model = ts.load(FIXTURES / "bias_scale_per_tensor.tflite")
-    outcome = ts.fix(model, keep="values")
+    outcome = ts.fix_bias_scale(model, keep="values")
     found = verified(model, outcome.model, DELEGATED, runs=10)
     (output,) = found.modes[0].comparison.outputs
     # README and the repair: outputs move by up to 5.004 quanta.
@@ -58,19 +58,19 @@ def test_keeping_values_moves_as_far_as_the_repair_says():
 
 def test_the_meaning_shows_which_of_two_is_wrong():
     model = ts.load(FIXTURES / "bias_scale_per_tensor.tflite")
-    found = verified(model, ts.fix(model, keep="values").model, DELEGATED, meaning=True)
+    found = verified(model, ts.fix_bias_scale(model, keep="values").model, DELEGATED, meaning=True)
     (result,) = found.modes
     assert result.before_meaning.outputs[0].difference.max_quanta > 5
     assert result.after_meaning.outputs[0].difference.max_quanta < 0.51
     assert found.said.outputs[0].difference.max_quanta < 0.01
-    other = verified(model, ts.fix(model, keep="integers").model, DELEGATED, meaning=True)
+    other = verified(model, ts.fix_bias_scale(model, keep="integers").model, DELEGATED, meaning=True)
     assert other.modes[0].after_meaning.outputs[0].difference.max_quanta < 0.51
     assert other.said.outputs[0].difference.max_quanta == pytest.approx(5.004, abs=0.001)
 
 
 def test_a_model_that_is_refused_is_compared_where_it_runs():
     model = ts.load(FIXTURES / "bias_scale_per_tensor.tflite")
-    found = verify(model, ts.fix(model, keep="values").model, VerifySettings(meaning=True))
+    found = verify(model, ts.fix_bias_scale(model, keep="values").model, VerifySettings(meaning=True))
     assert [result.before.ok for result in found.modes] == [True, False]
     assert "scale_diff / output_scale" in found.modes[1].before.message
     assert found.modes[1].comparison is None
@@ -201,7 +201,7 @@ def test_the_seed_decides():
 )
 def test_tolerances(tolerances, count):
     model = ts.load(FIXTURES / "bias_scale_per_tensor.tflite")
-    found = verified(model, ts.fix(model, keep="values").model, DELEGATED, tolerances=tolerances)
+    found = verified(model, ts.fix_bias_scale(model, keep="values").model, DELEGATED, tolerances=tolerances)
     assert len(found.exceeded) == count
 
 

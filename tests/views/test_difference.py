@@ -237,7 +237,7 @@ def test_a_tensor_with_its_use_its_quantisation_and_its_values() -> None:
 
 def test_a_bias_that_is_no_longer_shared() -> None:
     before = builders.shared_bias()
-    after = ts.fix(before.copy()).model
+    after = ts.fix_bias_scale(before.copy()).model
     found = ts.diff(before, after).differences
     assert [(item.part, item.kind) for item in found] == [("operator", "changed")] * 2
     for number, item in enumerate(found, 1):

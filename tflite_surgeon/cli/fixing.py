@@ -12,7 +12,7 @@ from typing import cast
 from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free, write_standard
 from tflite_surgeon.edits.bias_decision import Keep, Undecided
-from tflite_surgeon.edits.engine import Outcome, fix
+from tflite_surgeon.edits.engine import Outcome, fix_bias_scale
 from tflite_surgeon.edits.journal import journal, write_journal
 from tflite_surgeon.errors import SaveError, SurgeonError
 from tflite_surgeon.model.replacing import back_up
@@ -147,7 +147,7 @@ def _fix(
         story = place.for_journal(path, target, is_itself)
         # A file that replaces the only copy must not rest on a guess; nor does anybody look at each of many.
         undecided: Undecided = "leave" if is_itself or several else "values"
-        outcome = fix(model, keep=keep, nodes=nodes, undecided=undecided)
+        outcome = fix_bias_scale(model, keep, nodes, undecided)
         print_outcome(printer, path, outcome)
         if place.dry_run:
             print_plan(printer, outcome)

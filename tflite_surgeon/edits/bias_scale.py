@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from tflite_surgeon.edits.bias_decision import Decision, Keep, Undecided, decide
-from tflite_surgeon.edits.plan import AppendItem, Edit, EditPlan, SetField
+from tflite_surgeon.edits.plan import AppendItem, Edit, SetField
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, ROLES
 from tflite_surgeon.model.graph import Whereabouts
@@ -60,7 +60,7 @@ class BiasPlan:
 
     repairs: tuple[BiasRepair, ...]
     left: tuple[LeftAlone, ...]
-    edits: EditPlan
+    edits: tuple[Edit, ...]
 
 
 def plan_bias_repairs(model: Model, findings: Sequence[Finding], keep: Keep, undecided: Undecided) -> BiasPlan:
@@ -91,7 +91,7 @@ def plan_bias_repairs(model: Model, findings: Sequence[Finding], keep: Keep, und
     repairs = [repair for group in _by_bias(wanted) for repair in planner.repair(group)]
     order = {id(finding.evidence): place for place, finding in enumerate(findings)}
     repairs.sort(key=lambda repair: order[id(repair.use)])
-    return BiasPlan(tuple(repairs), tuple(left), EditPlan(tuple(planner.edits)))
+    return BiasPlan(tuple(repairs), tuple(left), tuple(planner.edits))
 
 
 _Wanted = tuple[BiasUse, Decision, list[int]]

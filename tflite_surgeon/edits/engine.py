@@ -1,4 +1,4 @@
-"""Repair: select, plan, apply to a copy, prove. Nobody sees a copy that has not passed its proofs."""
+"""Repair: find, repair a copy, look again, prove. Nobody sees a copy that has not passed its proofs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,41 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tflite_surgeon.edits.bias_decision import KEEPS, Keep, Undecided
-from tflite_surgeon.edits.bias_scale import BiasPlan, BiasRepair, LeftAlone, plan_bias_repairs
-from tflite_surgeon.edits.plan import EditPlan, paths
+from tflite_surgeon.edits.draft import Draft
+from tflite_surgeon.edits.plan import EditPlan, make, take_back
+from tflite_surgeon.edits.repairs.registry import Done, Refused, Repair, Target, Wish, lacking, repairs
+from tflite_surgeon.edits.rounds import Rounds
 from tflite_surgeon.errors import RepairError, SurgeonError
-from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS
+from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.model import compare, convert
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.rules.bias_scale import NAME as BIAS_SCALE
-from tflite_surgeon.rules.registry import Finding, Severity, check, require_known
-
-REPAIRABLE = (BIAS_SCALE,)
+from tflite_surgeon.rules.registry import Finding, Severity, require_known, rules
+from tflite_surgeon.rules.verdicts import Verdict
 
 # A node as people name it: its number, or (subgraph, number).
 NodeName = int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A finding that was repaired: the finding as it was, and what was done."""
+
+    finding: Finding
+    done: Done
+
+
+@dataclass(frozen=True)
+class Left:
+    """A finding that was left alone: the finding, and why.
+
+    Attributes:
+        was_tried: a repair looked at it; else there is none for its rule.
+    """
+
+    finding: Finding
+    refused: Refused
+    was_tried: bool = True
 
 
 @dataclass(frozen=True)
@@ -27,59 +49,101 @@ class Outcome:
 
     Attributes:
         model: the repaired copy; equal to the original where nothing was repaired.
-        repairs: what was repaired, in the order of the nodes.
+        repairs: what was repaired, in the order in which it was done.
         left: what was found and left alone, with the reason.
-        plan: the edits, old and new values included.
+        plan: the edits, old and new values included, in their order.
         remaining: what `check` finds in the repaired copy.
     """
 
     model: Model
-    repairs: tuple[BiasRepair, ...]
-    left: tuple[LeftAlone, ...]
+    repairs: tuple[Repaired, ...]
+    left: tuple[Left, ...]
     plan: EditPlan
     remaining: tuple[Finding, ...]
 
 
 def fix(
     model: Model,
-    select: Sequence[str] = REPAIRABLE,
+    select: Sequence[str] | None = None,
     keep: Keep = "auto",
     nodes: Iterable[NodeName] | None = None,
-    undecided: Undecided = "values",
+    undecided: Undecided = "leave",
     targets: Sequence[str] = DEFAULT_TARGETS,
+    lossy: bool = False,
 ) -> Outcome:
     """Repair a copy of a model; the model itself is not changed.
 
     Args:
         model: the model.
-        select: the rules whose findings to repair.
-        keep: which of two readings of a bias to trust: the written real values, the integers, or "auto" to judge by
-            the file, bias by bias.
-        nodes: only these nodes, as numbers (of subgraph 0) or (subgraph, number); None for all.
-        undecided: what "auto" does where the file does not tell: keep the "values", or "leave" the node.
-        targets: runtimes that count for the severity of what remains.
+        select: the rules whose findings to repair, notes too; None for errors and warnings of every rule that has a
+            repair and is not mere upkeep.
+        keep: which of two readings of stored numbers to trust: the written real values, the integers as kernels use
+            them, or "auto" to judge by the file, each time anew.
+        nodes: only these nodes, as numbers (of subgraph 0) or (subgraph, number); None for all, and for the file.
+        undecided: what "auto" does where the file does not tell: "leave" it, or keep the "values".
+        targets: runtimes that count for the severity of findings.
+        lossy: whether repairs may run that cannot keep every number.
 
     Raises:
         SurgeonError: an argument names a rule, node or reading that there is not.
         EncodeError: the model refers to an object that is not in its lists.
-        RepairError: the repair did not pass its proofs.
+        RepairError: the repaired model did not pass its proofs.
     """
-    require_known("repair for the rule", select, REPAIRABLE)
+    known = repairs()
+    if select is not None:
+        require_known("rule", select, rules())
+        require_known("repair for the rule", select, known)
     require_known("reading", [keep], KEEPS)
+    require_known("runtime", targets, NAMES)
     wanted = None if nodes is None else {(0, node) if isinstance(node, int) else node for node in nodes}
     _require_nodes(model, wanted or set())
-    repaired = model.copy()
-    before = check(repaired, targets, select)
-    # A node that is refused over another tensor than its bias has nothing here to repair.
-    chosen = [f for f in before if f.evidence is not None]
-    chosen = [f for f in chosen if wanted is None or (f.subgraph, f.operator) in wanted]
-    chosen.sort(key=lambda finding: (finding.subgraph or 0, finding.operator or 0))
-    convert.indices(repaired)  # Refuses a model that refers to objects outside it, before anything is planned.
-    plan: BiasPlan = plan_bias_repairs(repaired, chosen, keep, undecided)
-    plan.edits.apply()
-    remaining = check(repaired, targets)
-    _prove(model, repaired, plan, before, remaining)
-    return Outcome(repaired, plan.repairs, plan.left, plan.edits, tuple(remaining))
+    copy = model.copy()
+    convert.indices(copy)  # Refuses a model that refers to objects outside it, before anything is planned.
+    draft = Draft(copy)
+    places = None if wanted is None else _operators(copy, wanted)
+    rounds = Rounds(draft, _chosen(known, select), Wish(keep, undecided, lossy), targets)
+
+    def is_wanted(target: Target) -> bool:
+        if places is not None and id(target.operator) not in places:
+            return False
+        return select is not None or target.finding.severity >= Severity.WARNING
+
+    rounds.run(is_wanted)
+    _prove(model, draft, rounds)
+    left = [Left(a.target.finding, a.result) for a in rounds.attempts if isinstance(a.result, Refused)]
+    if select is None and wanted is None:
+        left += _beyond(rounds.findings, left, known)
+    done = [Repaired(a.target.finding, a.result) for a in rounds.attempts if isinstance(a.result, Done)]
+    return Outcome(copy, tuple(done), tuple(left), EditPlan(tuple(draft.edits)), tuple(rounds.findings))
+
+
+def fix_bias_scale(
+    model: Model,
+    keep: Keep = "auto",
+    nodes: Iterable[NodeName] | None = None,
+    undecided: Undecided = "values",
+    targets: Sequence[str] = DEFAULT_TARGETS,
+) -> Outcome:
+    """`fix` for the rule bias-scale alone, which where the file does not tell keeps the written values."""
+    return fix(model, [BIAS_SCALE], keep, nodes, undecided, targets)
+
+
+def _chosen(known: dict[str, Repair], select: Sequence[str] | None) -> list[Repair]:
+    if select is not None:
+        return [known[name] for name in dict.fromkeys(select)]
+    declared = rules()
+    return [repair for name, repair in known.items() if not declared[name].is_hygiene]
+
+
+def _beyond(findings: Iterable[Finding], left: Iterable[Left], known: dict[str, Repair]) -> list[Left]:
+    """Errors of rules that no repair is for."""
+    told = {(item.finding.rule, item.finding.path) for item in left}
+    declared = rules()
+    return [
+        Left(finding, Refused(lacking(finding.rule) or declared[finding.rule].advice), was_tried=False)
+        for finding in findings
+        if finding.severity == Severity.ERROR and finding.rule not in known and (finding.rule, finding.path) not in told
+    ]
 
 
 def _require_nodes(model: Model, wanted: set[tuple[int, int]]) -> None:
@@ -92,30 +156,41 @@ def _require_nodes(model: Model, wanted: set[tuple[int, int]]) -> None:
             raise SurgeonError(f"there is no operator {number} in subgraph {subgraph}; it has {count}")
 
 
-def _prove(
-    original: Model, repaired: Model, plan: BiasPlan, before: Sequence[Finding], remaining: Sequence[Finding]
-) -> None:
-    """Each repaired finding is gone, no error of its rule is new, and the copy differs by the plan's edits alone.
+def _operators(model: Model, wanted: set[tuple[int, int]]) -> set[int]:
+    """The identities of operators that were named by their numbers."""
+    return {id(node.operator) for node in model.nodes() if (node.subgraph_index, node.index) in wanted}
+
+
+# Proofs
+
+
+def _prove(original: Model, draft: Draft, rounds: Rounds) -> None:
+    """No runtime is worse off, and without the edits the copy is the original.
 
     Raises:
         RepairError: one of these does not hold.
     """
-    repaired_uses = (repair.use for repair in plan.repairs)
-    gone = {(use.node.subgraph_index, use.node.index, use.addend.bias) for use in repaired_uses}
-    known_errors = {_finding_place(f) for f in before if f.severity == Severity.ERROR}
-    known_nodes = {place[:2] for place in known_errors}
-    for finding in remaining:
-        place = _finding_place(finding)
-        if finding.rule == BIAS_SCALE and place in gone:
-            raise RepairError(f"{finding.path}: repaired, and yet {finding.message}")
-        known = place in known_errors if finding.evidence is not None else place[:2] in known_nodes
-        if finding.severity == Severity.ERROR and not known and finding.rule == BIAS_SCALE:
-            raise RepairError(f"{finding.path}: the repair would have caused this: {finding.message}")
-    planned = paths([plan.edits])
-    unplanned = [change.path for change in compare.changes(original, repaired) if change.path not in planned]
-    if unplanned:
-        raise RepairError(f"the repair changed what it did not plan to: {', '.join(unplanned[:3])}")
+    for runtime, before in rounds.verdicts_before.items():
+        after = rounds.verdicts[runtime]
+        if _standing(after) < _standing(before):
+            raise RepairError(f"after the repairs {runtime} would {_sentence(after)}, and before it did not")
+    take_back(draft.edits)
+    try:
+        other = next(compare.changes(original, draft.model), None)
+    finally:
+        make(draft.edits)
+    if other is not None:
+        raise RepairError(f"the repair changed what it did not plan to: {other.path}")
 
 
-def _finding_place(finding: Finding) -> tuple[int | None, int | None, str]:
-    return finding.subgraph, finding.operator, str(finding.details.get("bias_role", ""))
+def _standing(verdict: Verdict) -> int:
+    """How far a model comes in a runtime; what is not known counts as well as it can be."""
+    if verdict.loads is False:
+        return 0
+    return 1 if verdict.runs is False else 2
+
+
+def _sentence(verdict: Verdict) -> str:
+    what = "refuse the model" if verdict.loads is False else "fail to run it"
+    where = "" if verdict.operator is None else f" at operator {verdict.operator}"
+    return f"{what}{where} ({verdict.rule})"

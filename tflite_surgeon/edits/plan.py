@@ -1,9 +1,9 @@
-"""Edits written down before anything changes, and the one place that makes them."""
+"""Edits written down with what they change, so that they can be shown, made, and taken back."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,16 @@ class SetField:
     new: Any
     path: str
 
+    def make(self) -> None:
+        """Raises RepairError where the old value is no longer there."""
+        found = getattr(self.owner, self.attribute)
+        if not _same(found, self.old):
+            raise RepairError(f"{self.path} is {found!r:.60}, the plan was made for {self.old!r:.60}")
+        setattr(self.owner, self.attribute, self.new)
+
+    def take_back(self) -> None:
+        setattr(self.owner, self.attribute, self.old)
+
 
 @dataclass(frozen=True)
 class AppendItem:
@@ -44,35 +54,97 @@ class AppendItem:
     item: Any
     path: str
 
+    def make(self) -> None:
+        if getattr(self.owner, self.attribute) is None:
+            setattr(self.owner, self.attribute, [])
+        getattr(self.owner, self.attribute).append(self.item)
 
-Edit = SetField | AppendItem
+    def take_back(self) -> None:
+        getattr(self.owner, self.attribute).pop()
+
+
+@dataclass(frozen=True)
+class InsertItem:
+    """Add an object inside a list; those behind it move up by one.
+
+    Attributes:
+        owner, attribute: the object that holds the list, and its name.
+        index: where to add it.
+        item: what to add.
+        path: where it will stand.
+    """
+
+    owner: Any
+    attribute: str
+    index: int
+    item: Any
+    path: str
+
+    def make(self) -> None:
+        getattr(self.owner, self.attribute).insert(self.index, self.item)
+
+    def take_back(self) -> None:
+        del getattr(self.owner, self.attribute)[self.index]
+
+
+@dataclass(frozen=True)
+class RemoveItem:
+    """Take an object out of a list; those behind it move down by one.
+
+    Attributes:
+        owner, attribute: the object that holds the list, and its name.
+        index: where it stands.
+        item: what is taken out.
+        path: where it stood.
+    """
+
+    owner: Any
+    attribute: str
+    index: int
+    item: Any
+    path: str
+
+    def make(self) -> None:
+        """Raises RepairError where something else stands there."""
+        items = getattr(self.owner, self.attribute)
+        if not self.index < len(items) or items[self.index] is not self.item:
+            raise RepairError(f"{self.path} is no longer what the plan was made for")
+        del items[self.index]
+
+    def take_back(self) -> None:
+        getattr(self.owner, self.attribute).insert(self.index, self.item)
+
+
+Edit = SetField | AppendItem | InsertItem | RemoveItem
 
 
 @dataclass(frozen=True)
 class EditPlan:
-    """Edits that belong together: all are made, or none."""
+    """Edits in the order in which they are made."""
 
     edits: tuple[Edit, ...]
 
-    def apply(self) -> None:
-        """Make the edits.
 
-        Raises:
-            RepairError: a value is no longer what the plan was made for; nothing has been changed.
-        """
-        for edit in self.edits:
-            if isinstance(edit, SetField) and not _same(getattr(edit.owner, edit.attribute), edit.old):
-                found = getattr(edit.owner, edit.attribute)
-                raise RepairError(f"{edit.path} is {found!r:.60}, the plan was made for {edit.old!r:.60}")
-        for edit in self.edits:
-            if isinstance(edit, SetField):
-                setattr(edit.owner, edit.attribute, edit.new)
-            else:
-                items = getattr(edit.owner, edit.attribute)
-                if items is None:
-                    items = []
-                    setattr(edit.owner, edit.attribute, items)
-                items.append(edit.item)
+def make(edits: Iterable[Edit]) -> None:
+    """Make edits, all or none.
+
+    Raises:
+        RepairError: a value is no longer what an edit was made for; nothing has been changed.
+    """
+    made: list[Edit] = []
+    try:
+        for edit in edits:
+            edit.make()
+            made.append(edit)
+    except RepairError:
+        take_back(made)
+        raise
+
+
+def take_back(edits: Sequence[Edit]) -> None:
+    """Undo edits, the last one first."""
+    for edit in reversed(edits):
+        edit.take_back()
 
 
 def _same(value: Any, expected: Any) -> bool:
@@ -81,8 +153,3 @@ def _same(value: Any, expected: Any) -> bool:
     if isinstance(value, (list, array)) and isinstance(expected, (list, array)):
         return len(value) == len(expected) and all(map(_same, value, expected))
     return bool(value == expected or (value != value and expected != expected))
-
-
-def paths(plans: Sequence[EditPlan]) -> set[str]:
-    """The paths that plans change."""
-    return {edit.path for plan in plans for edit in plan.edits}

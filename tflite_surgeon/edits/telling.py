@@ -7,32 +7,36 @@ from enum import Enum
 from hashlib import sha256
 from typing import Any
 
-from tflite_surgeon.edits.bias_scale import BiasRepair, LeftAlone
-from tflite_surgeon.edits.plan import Edit, SetField
+from tflite_surgeon.edits.bias_scale import BiasRepair
+from tflite_surgeon.edits.engine import Left, Repaired
+from tflite_surgeon.edits.plan import Edit, RemoveItem, SetField
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.model.json_values import as_text, finite
 from tflite_surgeon.model.objects import Model
-from tflite_surgeon.rules.bias_scale import NAME as BIAS_SCALE
 
 # Longer data is told by its hash: what it was stands in the patches, or in the kept original.
 _LONGEST_DATA = 4096
 
 
-def decided(item: BiasRepair | LeftAlone) -> dict[str, Any]:
+def decided(item: Repaired | Left) -> dict[str, Any]:
     """What was decided about one finding, and why."""
-    use, decision = item.use, item.decision
+    finding = item.finding
     told: dict[str, Any] = {
-        "rule": BIAS_SCALE,
-        "path": use.node.path,
-        "operator": use.node.operator.name,
-        "tensor": use.bias.name,
-        "keep": decision.keep,
-        "reason": decision.reason,
-        "is_open": decision.is_open,
+        "rule": finding.rule,
+        "path": finding.path,
+        "operator": finding.operator_name,
+        "tensor": None if finding.tensor is None else finding.tensor[1],
+        "finding": finding.message,
     }
-    if isinstance(item, BiasRepair):
-        told |= {"rounding": item.rounding, "warnings": item.warnings}
+    if isinstance(item, Left):
+        told |= {"keep": None, "reason": item.refused.reason, "is_open": item.refused.is_open}
+    else:
+        done = item.done
+        told |= {"what": done.what, "keep": done.keep, "reason": done.reason, "effect": done.effect}
+        told |= {"loses": done.loses, "warnings": done.warnings}
+        if isinstance(done.detail, BiasRepair):
+            told |= {"is_open": done.detail.decision.is_open, "rounding": done.detail.rounding}
     return {key: plain(value) for key, value in told.items()}
 
 
@@ -52,6 +56,8 @@ class Edits:
         """An edit as path, old and new."""
         if isinstance(edit, SetField):
             return {"path": edit.path, "old": self.value(edit.old), "new": self.value(edit.new)}
+        if isinstance(edit, RemoveItem):
+            return {"path": edit.path, "old": self.fields(edit.item), "new": None}
         return {"path": edit.path, "old": None, "new": self.fields(edit.item)}
 
     def value(self, value: Any) -> Any:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from array import array
 
 from tflite_surgeon.edits.bias_scale import BiasRepair, LeftAlone
-from tflite_surgeon.edits.engine import Outcome
-from tflite_surgeon.edits.plan import SetField
+from tflite_surgeon.edits.engine import Left, Outcome, Repaired
+from tflite_surgeon.edits.plan import RemoveItem, SetField
 from tflite_surgeon.model.saving import SaveReport
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.names import as_argument, printable, quoted
 from tflite_surgeon.rules.bias_use import BiasUse
+from tflite_surgeon.rules.registry import Finding
 
 _SHOWN = 6
 _PATCHES_SHOWN = 20
@@ -22,12 +23,20 @@ def print_outcome(printer: Printer, path: str, outcome: Outcome) -> None:
         printer.line(f"{printable(path)}: nothing to repair")
         return
     printer.line(f"{printable(path)}: {_counted(outcome)}", style="bold")
-    for repair in outcome.repairs:
+    for repaired in outcome.repairs:
         printer.line()
-        _print_repair(printer, path, repair)
+        detail = repaired.done.detail
+        if isinstance(detail, BiasRepair):
+            _print_repair(printer, path, detail)
+        else:
+            _print_repaired(printer, repaired)
     for left in outcome.left:
         printer.line()
-        _print_left(printer, path, left)
+        detail = left.refused.detail
+        if isinstance(detail, LeftAlone):
+            _print_left_bias(printer, path, detail)
+        else:
+            _print_left(printer, path, left)
 
 
 def print_plan(printer: Printer, outcome: Outcome) -> None:
@@ -38,8 +47,10 @@ def print_plan(printer: Printer, outcome: Outcome) -> None:
     for edit in outcome.plan.edits:
         if isinstance(edit, SetField):
             printer.line(f"{edit.path}: {_value(edit.old)} -> {_value(edit.new)}", indent=2)
+        elif isinstance(edit, RemoveItem):
+            printer.line(f"{edit.path}: removed {_value(edit.item)}", indent=2)
         else:
-            printer.line(f"{edit.path}: new {printable(repr(edit.item))}", indent=2)
+            printer.line(f"{edit.path}: new {_value(edit.item)}", indent=2)
 
 
 def print_saved(printer: Printer, path: str, report: SaveReport) -> None:
@@ -70,6 +81,51 @@ def _where(use: BiasUse) -> str:
     )
 
 
+def _about(finding: Finding) -> str:
+    """The rule and the place of a finding."""
+    if finding.subgraph is None:
+        return finding.rule
+    parts = []
+    if finding.operator is not None:
+        parts.append(f"operator {finding.operator} ({printable(finding.operator_name or '')})")
+    if finding.tensor is not None:
+        parts.append(f"tensor {finding.tensor[0]} {quoted(finding.tensor[1])}")
+    subgraph = f" of subgraph {finding.subgraph}" if finding.subgraph else ""
+    return f"{finding.rule}: {', '.join(parts) or 'the graph'}{subgraph}"
+
+
+def _print_repaired(printer: Printer, repaired: Repaired) -> None:
+    done = repaired.done
+    printer.line(f"{_about(repaired.finding)}: repaired", style="bold")
+    rows = [("found", repaired.finding.message), ("done", done.what)]
+    if done.keep is not None:
+        rows.append(("kept", f"the {done.keep}"))
+    if done.reason:
+        rows.append(("because", done.reason))
+    if done.effect is not None:
+        rows.append(("effect", f"results move by up to {done.effect:.4g} output quanta"))
+    if done.loses:
+        rows.append(("loses", done.loses))
+    rows += [("warning", text) for text in done.warnings]
+    printer.pairs([(key, printable(text, longest=500)) for key, text in rows], indent=4)
+
+
+def _print_left(printer: Printer, path: str, left: Left) -> None:
+    finding, refused = left.finding, left.refused
+    printer.line(f"{_about(finding)}: {'left alone' if left.was_tried else 'no repair'}", style="bold")
+    rows = [("found", finding.message), ("because" if left.was_tried else "instead", refused.reason)]
+    if refused.is_open:
+        rows += [("either", _choice(path, finding, "values")), ("or", _choice(path, finding, "integers"))]
+    printer.pairs([(key, printable(text, longest=500)) for key, text in rows], indent=4)
+
+
+def _choice(path: str, finding: Finding, keep: str) -> str:
+    node = ""
+    if finding.operator is not None:
+        node = f" --node {f'{finding.subgraph}:' if finding.subgraph else ''}{finding.operator}"
+    return f"tflite-surgeon fix {as_argument(path)} --select {finding.rule}{node} --keep {keep}"
+
+
 def _print_repair(printer: Printer, path: str, repair: BiasRepair) -> None:
     use, decision = repair.use, repair.decision
     printer.line(f"{_where(use)}: the {decision.keep} are kept", style="bold")
@@ -88,7 +144,7 @@ def _print_repair(printer: Printer, path: str, repair: BiasRepair) -> None:
     printer.pairs(rows, indent=4)
 
 
-def _print_left(printer: Printer, path: str, left: LeftAlone) -> None:
+def _print_left_bias(printer: Printer, path: str, left: LeftAlone) -> None:
     printer.line(f"{_where(left.use)}: left alone", style="bold")
     rows = [("because", printable(left.decision.reason, longest=500))]
     if left.decision.is_open:

@@ -1,0 +1,1 @@
+"""What repairs the findings of each rule."""

@@ -1,0 +1,196 @@
+"""The rounds of a repair: causes before consequences, each followed by a look at the whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tflite_surgeon.edits.draft import Draft
+from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Repair, Result, Target, Wish
+from tflite_surgeon.errors import RepairError
+from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, WRONG
+from tflite_surgeon.rules.registry import Finding, Severity, View, find, rules
+from tflite_surgeon.rules.verdicts import Verdict, judge
+
+# Each round settles what it tries for good, or leaves it; what one repair brings to light is at most a few layers deep.
+MOST_ROUNDS = 64
+
+_RANK = {OK: 0, UNKNOWN: 0, WRONG: 1, REFUSES: 2, CRASHES: 2}
+
+# What a finding is about: the rule, and the identities of subgraph, operator and tensor.
+_Key = tuple[str, int, int, int, str]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A finding that a repair was tried on, and what became of it."""
+
+    target: Target
+    result: Result
+
+
+class Rounds:
+    """Repairs a draft until nothing is left that has not been tried.
+
+    Attributes:
+        attempts: what was tried, in that order.
+        findings: what is found in the draft as it is now.
+        verdicts_before, verdicts: what becomes of the model in each runtime, at first and now.
+    """
+
+    def __init__(self, draft: Draft, chosen: Sequence[Repair], wish: Wish, targets: Sequence[str]) -> None:
+        self.draft = draft
+        self.attempts: list[Attempt] = []
+        self._repairs = {repair.rule: repair for repair in chosen}
+        self._wish = wish
+        self._targets = targets
+        self._tried: set[_Key] = set()
+        self.findings: list[Finding] = []
+        self.verdicts: dict[str, Verdict] = {}
+        self._look()
+        self.verdicts_before = self.verdicts
+
+    def _look(self) -> None:
+        view = View(self.draft.model, self._targets)
+        self.findings = find(view, list(rules().values()))
+        self.verdicts = judge(view, self.findings)
+        view.let_go()
+
+    def run(self, is_wanted: Callable[[Target], bool]) -> None:
+        """Repair what is wanted.
+
+        Raises:
+            RepairError: it finds no end.
+        """
+        for _ in range(MOST_ROUNDS):
+            waiting = [
+                target
+                for target in map(self._target, self.findings)
+                if target.finding.rule in self._repairs and self._key(target) not in self._tried and is_wanted(target)
+            ]
+            if not waiting:
+                return
+            phase = min(self._repairs[target.finding.rule].phase for target in waiting)
+            self._round([target for target in waiting if self._repairs[target.finding.rule].phase == phase], phase)
+        raise RepairError(f"after {MOST_ROUNDS} rounds of repairs there is still something new to repair")
+
+    def _target(self, finding: Finding) -> Target:
+        subgraphs = self.draft.model.subgraphs or []
+        if finding.subgraph is None or not 0 <= finding.subgraph < len(subgraphs):
+            return Target(finding, None, None, None)
+        subgraph = subgraphs[finding.subgraph]
+        operator = None if finding.operator is None else (subgraph.operators or [])[finding.operator]
+        tensors = subgraph.tensors or []
+        number = -1 if finding.tensor is None else finding.tensor[0]
+        return Target(finding, subgraph, operator, tensors[number] if 0 <= number < len(tensors) else None)
+
+    @staticmethod
+    def _key(target: Target) -> _Key:
+        role = str(target.finding.details.get("bias_role", ""))
+        return target.finding.rule, id(target.subgraph), id(target.operator), id(target.tensor), role
+
+    def _round(self, targets: list[Target], phase: Phase) -> None:
+        """Try the repairs of one phase; those that do not help, or do harm, are taken back."""
+        before, mark = self.findings, self.draft.mark()
+        verdicts = self.verdicts
+        refused: dict[_Key, Refused] = {}
+        while True:
+            attempts = self._try([target for target in targets if self._key(target) not in refused])
+            if self.draft.mark() > mark:
+                self._look()
+            bad = self._bad(attempts, before, mark)
+            if not bad:
+                break
+            self.draft.back_to(mark)
+            self.findings, self.verdicts = before, verdicts
+            refused.update(bad)
+        for target in targets:
+            key = self._key(target)
+            if key in refused:
+                attempts.append(Attempt(target, refused[key]))
+        self._tried.update(self._key(attempt.target) for attempt in attempts)
+        self.attempts += attempts
+
+    def _try(self, targets: Sequence[Target]) -> list[Attempt]:
+        """Run repairs, rule by rule; a target that another rule's repair has touched waits for the next round."""
+        attempts: list[Attempt] = []
+        touched: set[int] = set()
+        for rule in self._repairs:
+            mine = [target for target in targets if target.finding.rule == rule]
+            mine = [target for target in mine if touched.isdisjoint(_about(target))]
+            if not mine:
+                continue
+            mark = self.draft.mark()
+            results = self._repairs[rule].run(self.draft, mine, self._wish)
+            attempts += [Attempt(target, result) for target, result in zip(mine, results, strict=True)]
+            touched |= self.draft.touched(mark)
+        return attempts
+
+    def _bad(self, attempts: Sequence[Attempt], before: Sequence[Finding], mark: int) -> dict[_Key, Refused]:
+        """Repairs that left their finding where it was, or that did harm."""
+        done = [attempt for attempt in attempts if isinstance(attempt.result, Done)]
+        if not done:
+            return {}
+        now = {self._key(self._target(finding)): finding for finding in self.findings}
+        bad = {}
+        for attempt in done:
+            found = now.get(self._key(attempt.target))
+            if found is not None and found.severity >= min(attempt.target.finding.severity, Severity.WARNING):
+                bad[self._key(attempt.target)] = Refused(
+                    f"the repair was tried and did not help ({found.message}); please report this with the model"
+                )
+        earlier = {self._key(attempt.target) for attempt in self.attempts if isinstance(attempt.result, Done)}
+        returned = [now[key] for key in earlier & now.keys() if now[key].severity > Severity.NOTE]
+        if bad:
+            return bad
+        for finding in (*returned, *self._harm(before, mark)):
+            near = _about(self._target(finding))
+            guilty = [attempt for attempt in done if not near.isdisjoint(_about(attempt.target))] or done
+            for attempt in guilty:
+                bad[self._key(attempt.target)] = Refused(f"the repair would have caused this: {finding.message}")
+        return bad
+
+    def _harm(self, before: Sequence[Finding], mark: int) -> Iterable[Finding]:
+        """New errors where something was changed and nothing was wrong before.
+
+        What is new elsewhere, or behind an error at the same place, was hidden: runtimes stop at the first.
+        """
+        known: dict[int, list[Finding]] = {}
+        for finding in before:
+            for identity in self._places(finding):
+                known.setdefault(identity, []).append(finding)
+        touched: set[int] | None = None
+        for finding in self.findings:
+            if finding.severity != Severity.ERROR:
+                continue
+            places = self._places(finding)
+            worst = dict.fromkeys(finding.runtimes, 0)
+            for old in (old for identity in places for old in known.get(identity, ())):
+                for name, effect in old.runtimes.items():
+                    worst[name] = max(worst.get(name, 0), _RANK[effect])
+            if all(_RANK[effect] <= worst[name] for name, effect in finding.runtimes.items()):
+                continue
+            if touched is None:
+                touched = self.draft.touched(mark)
+            if not touched.isdisjoint(_about(self._target(finding))):
+                yield finding
+
+    def _places(self, finding: Finding) -> set[int]:
+        """What a finding counts for: its operator, or its tensor and all that use it, or the file."""
+        target = self._target(finding)
+        if target.operator is not None:
+            return {id(target.operator)}
+        if target.tensor is None:
+            return {0}
+        uses = (*self.draft.readers(target.tensor), *self.draft.writers(target.tensor))
+        return {id(target.tensor), *(id(use.operator) for use in uses)}
+
+
+def _about(target: Target) -> set[int]:
+    """The identities of the objects that a finding is about; of an operator, its tensors too."""
+    found = {id(item) for item in (target.operator, target.tensor) if item is not None}
+    if target.operator is not None:
+        for items in (target.operator.inputs, target.operator.outputs):
+            found.update(id(item) for item in items or () if isinstance(item, Table))
+    return found

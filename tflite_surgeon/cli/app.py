@@ -8,9 +8,10 @@ from typing import Annotated, Optional
 
 import typer
 
-from tflite_surgeon.cli.arguments import MODEL_HELP
+from tflite_surgeon.cli.arguments import MODEL_HELP, Force, Paranoid, Target
 from tflite_surgeon.cli.picturing import picturing
 from tflite_surgeon.cli.proving import proving
+from tflite_surgeon.cli.repairing import repairing
 from tflite_surgeon.cli.undoing import undoing
 from tflite_surgeon.cli.viewing import viewing
 
@@ -42,37 +43,10 @@ class Level(str, Enum):
     note = "note"
 
 
-class Keep(str, Enum):
-    """Which reading of a bias to trust."""
-
-    auto = "auto"
-    values = "values"
-    integers = "integers"
-
-
-Models = Annotated[list[str], typer.Argument(metavar="MODEL...", help=MODEL_HELP, show_default=False)]
-Target = Annotated[
-    Optional[list[str]],  # noqa: UP045 (typer reads the annotation at run time, on Python 3.10 too)
-    typer.Option(
-        "--target",
-        metavar="NAME",
-        help="A runtime that counts for severity and exit code: litert, litert-no-delegate, tflite-2.14, tflm. "
-        "Repeatable; without it the first two.",
-        show_default=False,
-    ),
-]
 Rules = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("--select", metavar="RULE", help="Tell only this rule's findings. Repeatable.", show_default=False),
 ]
-Output = Annotated[
-    Optional[Path],  # noqa: UP045
-    typer.Option(
-        "-o", "--output", metavar="PATH", help="Write the result here; - for standard output.", show_default=False
-    ),
-]
-Paranoid = Annotated[bool, typer.Option("--paranoid", help="Read back every byte that was copied, weights included.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file named by --output.")]
 
 
 def _version(wanted: bool) -> None:
@@ -222,60 +196,6 @@ def list_rules() -> None:
     raise typer.Exit(explaining.list_rules())
 
 
-@app.command("fix-bias-scale")
-def fix_bias_scale(
-    models: Models,
-    keep: Annotated[
-        Keep,
-        typer.Option(
-            "--keep",
-            help="What to trust where a bias scale is wrong. values: the stored real values; the integers are "
-            "re-rounded and outputs change. integers: only the scale is rewritten and outputs stay. auto: decide "
-            "bias by bias from what the file tells, and say why.",
-        ),
-    ] = Keep.auto,
-    node: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(
-            "--node",
-            metavar="[SUBGRAPH:]N",
-            help="Repair only this node, by the number that runtimes print. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Output = None,
-    in_place: Annotated[
-        bool, typer.Option("--in-place", help="Replace the file; the original is kept beside it as NAME.bak.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite existing files named by --output and --journal.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the repair and its edits, write nothing.")] = False,
-    paranoid: Paranoid = False,
-    journal: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(
-            "--journal",
-            metavar="PATH",
-            help="Write here as JSON what was done, for undo; for several models a folder, which gets "
-            "RESULT.journal.json for each.",
-            show_default=False,
-        ),
-    ] = None,
-) -> None:
-    """Repair biases that are stored in a unit their kernel does not count in.
-
-    Writes STEM.fixed.tflite beside the model, unless -o or --in-place says otherwise. The result is read back and
-    compared before it gets its name.
-
-    Exit code: 0 all repaired or nothing to repair, 1 a node was left alone, 2 a file cannot be used or written.
-    """
-    from tflite_surgeon.cli import fixing
-
-    place = fixing.Place(output, in_place, force, dry_run, paranoid, journal)
-    raise typer.Exit(fixing.run(models, keep.value, node, place))
-
-
 @app.command("inspect")
 def inspect_model(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP, show_default=False)],
@@ -357,6 +277,7 @@ def rewrite(
     raise typer.Exit(rewriting.run(model, output, force, paranoid))
 
 
+app.add_typer(repairing)
 app.add_typer(viewing)
 app.add_typer(proving)
 app.add_typer(picturing)

@@ -1,4 +1,4 @@
-"""The command `fix-bias-scale`."""
+"""What the commands `fix` and `fix-bias-scale` do."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from typing import cast
 from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free, write_standard
 from tflite_surgeon.edits.bias_decision import Keep, Undecided
-from tflite_surgeon.edits.engine import Outcome, fix_bias_scale
+from tflite_surgeon.edits.engine import Outcome, fix
 from tflite_surgeon.edits.journal import journal, write_journal
 from tflite_surgeon.errors import SaveError, SurgeonError
+from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS
+from tflite_surgeon.model.objects import Model
 from tflite_surgeon.model.replacing import back_up
 from tflite_surgeon.model.saving import SaveReport, dumps, save
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.names import as_argument, printable
 from tflite_surgeon.report.repairs import print_outcome, print_plan, print_saved
+from tflite_surgeon.rules.bias_scale import NAME as BIAS_SCALE
+
+__all__ = ["BIAS_SCALE", "Place", "Wish", "run"]
 
 _LEFT = 1
 
@@ -105,10 +110,28 @@ class Place:
         return place
 
 
-def run(paths: Sequence[str], keep: str, nodes: Sequence[str] | None, place: Place) -> int:
+@dataclass(frozen=True)
+class Wish:
+    """What is to be repaired and how, as `edits.engine.fix` has it.
+
+    Attributes:
+        verify: run model and result in the interpreter.
+        guesses: keep the written values where the file does not tell, and the model itself stays.
+    """
+
+    select: Sequence[str] | None
+    keep: str
+    nodes: Sequence[str] | None
+    targets: Sequence[str] | None
+    lossy: bool
+    verify: bool
+    guesses: bool = False
+
+
+def run(paths: Sequence[str], wish: Wish, place: Place) -> int:
     """Repair files and print what was done; returns the exit code."""
     try:
-        wanted = None if nodes is None else [_node(text) for text in nodes]
+        nodes = None if wish.nodes is None else [_node(text) for text in wish.nodes]
         if place.output is not None and place.in_place:
             raise SurgeonError("-o and --in-place exclude each other")
         if place.output is not None and len(paths) > 1:
@@ -125,7 +148,7 @@ def run(paths: Sequence[str], keep: str, nodes: Sequence[str] | None, place: Pla
         if number:
             printer.line()
         try:
-            worst = max(worst, _fix(printer, path, cast(Keep, keep), wanted, place, several=len(paths) > 1))
+            worst = max(worst, _fix(printer, path, wish, nodes, place, several=len(paths) > 1))
         except SurgeonError as error:
             print_error(path, error)
             worst = UNUSABLE
@@ -140,22 +163,39 @@ def _node(text: str) -> tuple[int, int]:
 
 
 def _fix(
-    printer: Printer, path: str, keep: Keep, nodes: list[tuple[int, int]] | None, place: Place, several: bool
+    printer: Printer, path: str, wish: Wish, nodes: list[tuple[int, int]] | None, place: Place, several: bool
 ) -> int:
     with read_model(path) as model:
         target, is_itself = place.for_model(path)
         story = place.for_journal(path, target, is_itself)
         # A file that replaces the only copy must not rest on a guess; nor does anybody look at each of many.
-        undecided: Undecided = "leave" if is_itself or several else "values"
-        outcome = fix_bias_scale(model, keep, nodes, undecided)
+        undecided: Undecided = "values" if wish.guesses and not (is_itself or several) else "leave"
+        targets = wish.targets or DEFAULT_TARGETS
+        outcome = fix(model, wish.select, cast(Keep, wish.keep), nodes, undecided, targets, wish.lossy)
         print_outcome(printer, path, outcome)
         if place.dry_run:
             print_plan(printer, outcome)
-        elif outcome.repairs or (place.output is not None and not is_itself):
+        code = _verify(printer, path, target, model, outcome) if wish.verify and outcome.repairs else 0
+        if code:
+            print_error(path, "the result is not written")
+        elif not place.dry_run and (outcome.repairs or (place.output is not None and not is_itself)):
             report, backup = _write(printer, target, is_itself, outcome, place)
             if story is not None and report is not None:
                 _write_journal(printer, story, outcome, report, backup, (path, target))
-    return _LEFT if outcome.left else 0
+    return max(code, _LEFT if outcome.left else 0)
+
+
+def _verify(printer: Printer, path: str, target: Path, model: Model, outcome: Outcome) -> int:
+    """Run both models; returns the exit code that speaks against the result, else 0."""
+    from tflite_surgeon.cli.verifying import exit_code
+    from tflite_surgeon.report.verification import print_verification
+    from tflite_surgeon.verification.comparing import VerifySettings, verify
+
+    found = verify(model, outcome.model, VerifySettings(meaning=True))
+    printer.line()
+    print_verification(printer, path, str(target), found)
+    runs = any(mode.after.ok and not mode.before.ok for mode in found.modes)
+    return 0 if runs and not found.exceeded else exit_code(found)
 
 
 def _write(

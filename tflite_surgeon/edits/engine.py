@@ -165,13 +165,13 @@ def _operators(model: Model, wanted: set[tuple[int, int]]) -> set[int]:
 
 
 def _prove(original: Model, draft: Draft, rounds: Rounds) -> None:
-    """No runtime is worse off, and without the edits the copy is the original.
+    """No runtime that counts is worse off, and without the edits the copy is the original.
 
     Raises:
         RepairError: one of these does not hold.
     """
-    for runtime, before in rounds.verdicts_before.items():
-        after = rounds.verdicts[runtime]
+    for runtime in rounds.targets:
+        before, after = rounds.verdicts_before[runtime], rounds.verdicts[runtime]
         if _standing(after) < _standing(before):
             raise RepairError(f"after the repairs {runtime} would {_sentence(after)}, and before it did not")
     take_back(draft.edits)

@@ -36,6 +36,7 @@ class Rounds:
     Attributes:
         attempts: what was tried, in that order.
         findings: what is found in the draft as it is now.
+        targets: the runtimes that count.
         verdicts_before, verdicts: what becomes of the model in each runtime, at first and now.
     """
 
@@ -44,7 +45,7 @@ class Rounds:
         self.attempts: list[Attempt] = []
         self._repairs = {repair.rule: repair for repair in chosen}
         self._wish = wish
-        self._targets = targets
+        self.targets = targets
         self._tried: set[_Key] = set()
         self.findings: list[Finding] = []
         self.verdicts: dict[str, Verdict] = {}
@@ -52,7 +53,7 @@ class Rounds:
         self.verdicts_before = self.verdicts
 
     def _look(self) -> None:
-        view = View(self.draft.model, self._targets)
+        view = View(self.draft.model, self.targets)
         self.findings = find(view, list(rules().values()))
         self.verdicts = judge(view, self.findings)
         view.let_go()
@@ -145,9 +146,7 @@ class Rounds:
         if bad:
             return bad
         for finding in (*returned, *self._harm(before, mark)):
-            near = _about(self._target(finding))
-            guilty = [attempt for attempt in done if not near.isdisjoint(_about(attempt.target))] or done
-            for attempt in guilty:
+            for attempt in _guilty(done, self._target(finding)):
                 bad[self._key(attempt.target)] = Refused(f"the repair would have caused this: {finding.message}")
         return bad
 
@@ -185,6 +184,14 @@ class Rounds:
             return {0}
         uses = (*self.draft.readers(target.tensor), *self.draft.writers(target.tensor))
         return {id(target.tensor), *(id(use.operator) for use in uses)}
+
+
+def _guilty(done: Sequence[Attempt], harmed: Target) -> Sequence[Attempt]:
+    """Who may have done harm: those at the same place, or else those beside it, or else all."""
+    places = {id(item) for item in (harmed.operator, harmed.tensor) if item is not None}
+    same = [a for a in done if not places.isdisjoint({id(a.target.operator), id(a.target.tensor)})]
+    near = _about(harmed)
+    return same or [a for a in done if not near.isdisjoint(_about(a.target))] or done
 
 
 def _about(target: Target) -> set[int]:

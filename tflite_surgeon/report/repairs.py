@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 
 from tflite_surgeon.edits.bias_scale import BiasRepair, LeftAlone
 from tflite_surgeon.edits.engine import Left, Outcome, Repaired
@@ -15,6 +16,9 @@ from tflite_surgeon.rules.registry import Finding
 
 _SHOWN = 6
 _PATCHES_SHOWN = 20
+# Up to so many repairs are told in full; of more, so many of each rule in a line each.
+_IN_FULL = 10
+_OF_A_RULE = 3
 
 
 def print_outcome(printer: Printer, path: str, outcome: Outcome) -> None:
@@ -23,7 +27,9 @@ def print_outcome(printer: Printer, path: str, outcome: Outcome) -> None:
         printer.line(f"{printable(path)}: nothing to repair")
         return
     printer.line(f"{printable(path)}: {_counted(outcome)}", style="bold")
-    for repaired in outcome.repairs:
+    if len(outcome.repairs) > _IN_FULL:
+        _print_briefly(printer, outcome.repairs)
+    for repaired in outcome.repairs if len(outcome.repairs) <= _IN_FULL else ():
         printer.line()
         detail = repaired.done.detail
         if isinstance(detail, BiasRepair):
@@ -37,6 +43,24 @@ def print_outcome(printer: Printer, path: str, outcome: Outcome) -> None:
             _print_left_bias(printer, path, detail)
         else:
             _print_left(printer, path, left)
+
+
+def _print_briefly(printer: Printer, repairs: Sequence[Repaired]) -> None:
+    """Many repairs: rule by rule, a line each."""
+    by_rule: dict[str, list[Repaired]] = {}
+    for repaired in repairs:
+        by_rule.setdefault(repaired.finding.rule, []).append(repaired)
+    for rule, mine in by_rule.items():
+        printer.line()
+        printer.line(f"{rule}: {len(mine)} repaired", style="bold")
+        for repaired in mine[:_OF_A_RULE]:
+            done = repaired.done
+            where = _about(repaired.finding).removeprefix(f"{rule}: ")
+            kept = "" if done.keep is None else f"; the {done.keep} are kept: {done.reason}"
+            loses = f"; loses: {done.loses}" if done.loses else ""
+            printer.line(printable(f"{where}: {done.what}{kept}{loses}", longest=500), indent=4)
+        if len(mine) > _OF_A_RULE:
+            printer.line(f"and {len(mine) - _OF_A_RULE} more like these; --journal writes them all down", indent=4)
 
 
 def print_plan(printer: Printer, outcome: Outcome) -> None:

@@ -1,0 +1,174 @@
+"""How many damaged models are repaired: they load again wherever their base does, and compute what it computes.
+
+    TFLITE_SURGEON_MODELS=... python -m tests.collection.repairs [--kind TEXT] [--only TEXT] [--keep READING] [--rows]
+
+The folder holds broken.jsonl (patches that damage models), with what each runtime says of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import tflite_surgeon as ts
+from tests.collection.agreement import MODES, content, folder, rows
+from tests.conditions.case import NAMES
+from tests.interpreters import session
+from tflite_surgeon.runtime import Run
+
+SEEDS = (0, 1)
+# Of float outputs that no scale says a quantum of: a share of the largest value.
+_FLOAT_QUANTUM = 1e-4
+
+REPAIRED = "repaired"
+SAME = "harmless"  # It loads and computes what its base does, and there is nothing to repair.
+OPEN = "open"  # The file does not tell which of two readings is right; the person is told both commands.
+REFUSED = "refused"
+UNREADABLE = "unreadable"
+MISSED = "missed"  # Something was repaired or not, and it does not load, or computes something else.
+
+
+@dataclass
+class Result:
+    """What became of a damaged model.
+
+    Attributes:
+        row: its row in broken.jsonl.
+        outcome: one of the words above.
+        quanta: by how much its outputs are off the base's, in quanta, in the worst mode.
+        why: what is missing or what went wrong.
+        repaired: the rules whose findings were repaired.
+    """
+
+    row: dict[str, Any]
+    outcome: str
+    quanta: float = 0.0
+    why: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return str(self.row["edit"]["kind"])
+
+
+def damaged(kind: str = "", only: str = "") -> Iterator[dict[str, Any]]:
+    for row in rows(only):
+        if "patches" in row and row["edit"]["kind"].startswith(kind):
+            yield row
+
+
+@functools.cache
+def _recorded() -> dict[str, dict[str, Any]]:
+    return {row["file"]: row["runtimes"] for row in rows() if "patches" not in row}
+
+
+def runtimes_of_base(row: dict[str, Any]) -> list[str]:
+    """The runtimes in which the undamaged model runs, in every mode that was recorded."""
+    recorded = _recorded()[row["base"]]
+    failing = {name for mode, name in MODES.items() if recorded.get(mode, {}).get("verdict") != "ok"}
+    return [name for name in NAMES if name not in failing]
+
+
+@functools.lru_cache(maxsize=32)
+def _run_of_base(base: str, runtime: str, seed: int) -> Run:
+    return session(runtime).run((folder() / base).read_bytes(), seed=seed)
+
+
+def _quanta(base: ts.Model, first: Run, second: Run) -> float:
+    """The largest difference of two runs' outputs, in quanta of the base's outputs."""
+    worst = 0.0
+    graph = base.subgraphs[0]
+    for index, (one, other) in enumerate(zip(first.outputs[0], second.outputs[0], strict=True)):
+        if one.shape != other.shape or one.dtype != other.dtype:
+            return float("inf")
+        if one.dtype.kind in "iub":
+            difference = np.abs(one.astype(np.int64) - other.astype(np.int64)).max(initial=0)
+            worst = max(worst, float(difference))
+            continue
+        scale = _quantum(graph, graph.outputs[index]) or _FLOAT_QUANTUM * float(np.abs(one).max(initial=0.0)) or 1.0
+        worst = max(worst, float(np.abs(one - other).max(initial=0.0)) / scale)
+    return worst if worst == worst else float("inf")
+
+
+def _quantum(graph: ts.SubGraph, tensor: Any) -> float | None:
+    """The quantum of what is converted to a float output."""
+    for operator in graph.operators:
+        if tensor in operator.outputs and operator.name == "DEQUANTIZE":
+            quantization = operator.inputs[0].quantization
+            return float(quantization.scale[0]) if quantization is not None and quantization.scale else None
+    return None
+
+
+def repair(row: dict[str, Any], keep: str | None = None) -> Result:
+    """Repair a damaged model and compare it with its base, as no user could: only the judge knows the base."""
+    reading: Any = keep or ("integers" if row["edit"]["kind"].startswith("bias_scale") else "auto")
+    runtimes = runtimes_of_base(row)
+    try:
+        outcome = ts.fix(ts.loads(content(row)), keep=reading, targets=runtimes or list(NAMES), lossy=True)
+        written = ts.dumps(outcome.model)
+    except ts.SurgeonError as error:
+        return Result(row, UNREADABLE, why=[str(error)])
+    result = Result(row, REPAIRED, repaired=[item.finding.rule for item in outcome.repairs])
+    base = ts.loads((folder() / row["base"]).read_bytes())
+    for runtime in runtimes:
+        for seed in SEEDS:
+            first, second = _run_of_base(row["base"], runtime, seed), session(runtime).run(written, seed=seed)
+            if not first.ok:
+                continue
+            if not second.ok:
+                result.quanta = float("inf")
+                result.why.append(f"{runtime}: {second.verdict} {second.message.strip()[:160]}")
+                break
+            result.quanta = max(result.quanta, _quanta(base, first, second))
+    if result.quanta <= 1.0:
+        result.outcome = REPAIRED if outcome.repairs else SAME
+        return result
+    result.why += [f"{item.finding.rule}: {item.refused.reason}" for item in outcome.left]
+    if any(item.refused.is_open for item in outcome.left):
+        result.outcome = OPEN
+    elif outcome.left and not outcome.repairs:
+        result.outcome = REFUSED
+    else:
+        result.outcome = MISSED
+    return result
+
+
+def table(results: list[Result]) -> Iterator[str]:
+    """How many of how many for each kind, and those that are not repaired with the reason."""
+    words = (REPAIRED, SAME, OPEN, REFUSED, UNREADABLE, MISSED)
+    kinds: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        kinds[result.kind].append(result)
+    yield f"{'kind':28}{'rows':>6}" + "".join(f"{word:>12}" for word in words)
+    for kind, mine in sorted(kinds.items()):
+        counts = Counter(result.outcome for result in mine)
+        yield f"{kind:28}{len(mine):6}" + "".join(f"{counts[word] or '':>12}" for word in words)
+    counts = Counter(result.outcome for result in results)
+    yield f"{'all':28}{len(results):6}" + "".join(f"{counts[word] or '':>12}" for word in words)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kind", default="", help="only kinds of damage that begin so")
+    parser.add_argument("--only", default="", help="only files with this in their name")
+    parser.add_argument("--keep", choices=("auto", "values", "integers"))
+    parser.add_argument("--rows", action="store_true", help="show every row, not only those that are not repaired")
+    arguments = parser.parse_args()
+    results = [repair(row, arguments.keep) for row in damaged(arguments.kind, arguments.only)]
+    for result in results:
+        if arguments.rows or result.outcome not in (REPAIRED, SAME):
+            edit = {key: result.row["edit"].get(key) for key in ("op_name", "tensor", "field", "old", "new")}
+            print(f"{result.outcome:10} {result.quanta:8.4g} {result.row['file']}  {edit}  {result.repaired}")
+            for text in result.why[:4]:
+                print(f"{'':20}{text[:240]}")
+    print(*table(results), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

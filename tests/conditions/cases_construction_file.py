@@ -57,6 +57,10 @@ def _raise_version(model: ts.Model) -> None:
     model.operator_codes[0].version = 99
 
 
+def _old_field_alone(model: ts.Model) -> None:
+    model.operator_codes[0].builtin_code = enum_class("BuiltinOperator")["ADD"]
+
+
 def _file() -> bytes:
     return file_of(layer())
 
@@ -186,6 +190,7 @@ CASES = [
         _listed("CONCAT_EMBEDDINGS"),
         REFUSED,
     ),
+    Case("opcode-deprecated-only", "operator-code-fields", layer, changed(_old_field_alone), {}),
     Case("opcode-version-range", "operator-version", layer, changed(_raise_version), REFUSED),
     Case("opcode-version-unused", "operator-version", _listed(version=5), _listed(version=99), REFUSED),
     Case(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import tflite_surgeon as ts
-from tests.builders import Net, damage, layer, node, part, spread
+from tests.builders import Net, damage, integers, layer, node, part, scales, spread
 from tests.conditions.case import Case, everywhere, own_kernels, tflite
 from tflite_surgeon.flatbuffer.schema import enum_class
 
@@ -73,6 +75,34 @@ def _longer_bias(kind: str, values: int) -> Change:
         bias.buffer.data = bytes(values * (8 if kind == "INT64" else 4))
 
     return change
+
+
+def _bias_in_floats(model: ts.Model) -> None:
+    """The real values of the bias as FLOAT32."""
+    bias = part(model, "bias")
+    values = np.array(integers(bias)) * scales(bias)[0]
+    bias.type, bias.quantization, bias.buffer.data = _TYPES["FLOAT32"], None, values.astype("<f4").tobytes()
+
+
+def _bias_in_integers(model: ts.Model) -> None:
+    """A bias of integers with a scale beside floats."""
+    bias = part(model, "bias")
+    bias.type, bias.quantization = _TYPES["INT32"], ts.QuantizationParameters(scale=[0.5], zero_point=[0])
+    bias.buffer.data = np.array([1, -2, 3, 4], "<i4").tobytes()
+
+
+def _float_convolution(change: Change = lambda _: None) -> Callable[[], ts.Model]:
+    def make() -> ts.Model:
+        net = Net()
+        source = net.tensor("input", [1, 4, 4, 3], "FLOAT32")
+        weights = net.tensor("weights", [4, 2, 2, 3], "FLOAT32", values=spread([4, 2, 2, 3], -9, 9))
+        bias = net.tensor("bias", [4], "FLOAT32", values=[1, -2, 3, 4])
+        result = net.tensor("output", [1, 3, 3, 4], "FLOAT32")
+        _convolve(net, "CONV_2D", 1, [source, weights, bias], result)
+        change(model := net.model([source], [result]))
+        return model
+
+    return make
 
 
 def _input_shape(*shape: int) -> Change:
@@ -255,6 +285,20 @@ CASES = [
     Case("conv-output-quant-missing", "missing-quantization", _sound(), _with(_unquantized("output")), _SILENT),
     Case("conv-bias-dtype-int8", "bias-type", _sound(), _with(_longer_bias("INT64", 4)), _REFUSED_BY_TFLITE),
     Case(
+        "conv-bias-dtype-int16",
+        "bias-type",
+        _sound(kind="INT16"),
+        _with(_bias_in_floats, kind="INT16"),
+        everywhere("refuses"),
+    ),
+    Case(
+        "conv-bias-float",
+        "bias-type",
+        _float_convolution(),
+        _float_convolution(_bias_in_integers),
+        _REFUSED_BY_TFLITE,
+    ),
+    Case(
         "conv-bias-int32-int16-act",
         "bias-type",
         _sound(kind="INT16", bias_type="INT32"),
@@ -268,6 +312,13 @@ CASES = [
         "int16-zero-point",
         _sound(kind="INT16"),
         _with(_zero_point("input"), kind="INT16"),
+        _REFUSED_BY_TFLITE,
+    ),
+    Case(
+        "dw-int16-zp",
+        "int16-zero-point",
+        _sound(_DEPTHWISE, kind="INT16"),
+        _with(_zero_point("input"), _DEPTHWISE, kind="INT16"),
         _REFUSED_BY_TFLITE,
     ),
     Case(

@@ -8,10 +8,16 @@ from tests.conditions.moving import Given, constant, moved
 from tflite_surgeon.flatbuffer.schema import enum_class
 
 
-def _joined(kind: str, second: tuple[float, int] | None = None, activation: str = "NONE", axis: int = 1) -> ts.Model:
+def _joined(
+    kind: str,
+    second: tuple[float, int] | None = None,
+    activation: str = "NONE",
+    axis: int = 1,
+    second_kind: str | None = None,
+) -> ts.Model:
     quantized = () if kind == "FLOAT32" else (0.5, 0)
     first = Given([2, 3], kind, *quantized)
-    other = Given([2, 2], kind, *(second or quantized))
+    other = Given([2, 2], second_kind or kind, *(second or quantized))
     fused = enum_class("ActivationFunctionType")[activation]
     return moved(
         "CONCATENATION",
@@ -55,6 +61,13 @@ CASES = [
         lambda: _joined("FLOAT32"),
         lambda: _joined("FLOAT32", activation="RELU"),
         {**own_kernels("refuses"), "tflm": "refuses"},
+    ),
+    Case(
+        "concat-types",
+        "same-type",
+        lambda: _joined("INT16"),
+        lambda: _joined("INT16", second_kind="INT8"),
+        everywhere("refuses"),
     ),
     Case(
         "concat-axis",

@@ -68,6 +68,13 @@ CASES = [
         lambda: _layer("weights", [0.004, 0.0, 0.0064, 0.0076], per_channel=True),
         own_kernels("wrong-numbers"),
     ),
+    Case(
+        "act-range-empty",
+        "zero-point-range",
+        lambda: _layer("output", [0.03], activation="RELU", zero_point=127),
+        lambda: _layer("output", [0.03], activation="RELU", zero_point=128),
+        _OWN_AND_TFLM,
+    ),
     Case("requant-out-scale-zero", "scale-value", _layer, lambda: _layer("output", [0.0]), _OWN_AND_TFLM),
     Case("fused-act-range", "activation-range", _small(_FITS), _small(_TOO_SMALL), everywhere("refuses")),
     Case(

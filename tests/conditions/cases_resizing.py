@@ -15,11 +15,12 @@ def _resized(
     kind: str = "FLOAT32",
     scale: float | None = None,
     operator: str = "RESIZE_BILINEAR",
+    size_kind: str = "INT32",
     **options: Any,
 ) -> ts.Model:
     source = Given([1, 2, 2, 1], kind, None if scale is None else 0.5)
     table = "ResizeBilinearOptions" if operator == "RESIZE_BILINEAR" else "ResizeNearestNeighborOptions"
-    inputs = [source, constant([height, 4])]
+    inputs = [source, constant([height, 4], size_kind)]
     return moved(operator, inputs, [Given([1, height, 4, 1], kind, scale)], table, version=3, **options)
 
 
@@ -45,6 +46,13 @@ def _batched(operator: str, scale: float) -> ts.Model:
 
 
 CASES = [
+    Case(
+        "resize-nn",
+        "operator-types",
+        partial(_resized, operator="RESIZE_NEAREST_NEIGHBOR"),
+        partial(_resized, operator="RESIZE_NEAREST_NEIGHBOR", size_kind="INT64"),
+        everywhere("refuses"),
+    ),
     Case(
         "resize-bilinear",
         "option-value",

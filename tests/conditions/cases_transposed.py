@@ -61,8 +61,20 @@ def _output_shape(*shape: int) -> Change:
     return change
 
 
+def _wider_shape(model: ts.Model) -> None:
+    """The same output shape in 64 bits."""
+    shape = part(model, "output_shape")
+    shape.type, shape.buffer.data = _TYPES["INT64"], shape.values().astype("<i8").tobytes()
+
+
 def _no_type_of_bias(model: ts.Model) -> None:
     node(model).builtin_options.quantized_bias_type = _TYPES["FLOAT32"]
+
+
+def _wider_bias(model: ts.Model) -> None:
+    """The same integers in 64 bits."""
+    bias = part(model, "bias")
+    bias.type, bias.buffer.data = _TYPES["INT64"], bias.values().astype("<i8").tobytes()
 
 
 def _shorten(bias: ts.Tensor) -> None:
@@ -119,6 +131,7 @@ def _volume(
 _LITERT = {"litert": "refuses", "litert-no-delegate": "refuses"}
 
 CASES = [
+    Case("tconv-bias-dtype", "bias-type", _sound(), _with(_wider_bias), {**tflite("refuses"), "tflm": "wrong-numbers"}),
     Case(
         "tconv-bias-int32-int16-act",
         "bias-type",
@@ -149,6 +162,7 @@ CASES = [
         _with(_type("weights", "UINT8")),
         own_kernels("refuses"),
     ),
+    Case("tconv-shape-dtype", "operator-types", _sound(), _with(_wider_shape), tflite("refuses")),
     Case(
         "tconv-bias-count",
         "bias-length",

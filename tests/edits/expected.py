@@ -27,8 +27,9 @@ class BiasOutcome:
 def fix_biases(model: ts.Model, *args: Any, **arguments: Any) -> BiasOutcome:
     """`fix_bias_scale`, in the terms of biases."""
     outcome = ts.fix_bias_scale(model, *args, **arguments)
-    repairs = tuple(item.done.detail for item in outcome.repairs)
-    left = tuple(item.refused.detail for item in outcome.left)
+    # A scale that was given back to weights or input is no repair of the bias.
+    repairs = tuple(item.done.detail for item in outcome.repairs if isinstance(item.done.detail, BiasRepair))
+    left = tuple(item.refused.detail for item in outcome.left if isinstance(item.refused.detail, LeftAlone))
     return BiasOutcome(outcome.model, repairs, left, outcome.plan, outcome.remaining)
 
 

@@ -11,7 +11,7 @@ import pytest
 import tflite_surgeon as ts
 from tests import builders
 from tests.builders import damage, float32, integers, part, scales, steps
-from tests.edits.expected import fix_biases
+from tests.edits.expected import edits, fix_biases
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 NAN = float("nan")
@@ -194,18 +194,100 @@ def suspect_input() -> ts.Model:
 
 
 @pytest.mark.parametrize(("make", "suspect"), [(suspect_weights, "weights"), (suspect_input, "input")])
-def test_d_leaves_the_node_and_says_why(make, suspect):
+def test_d_gives_back_the_scale_that_is_wrong(make, suspect):
     model = make()
-    outcome = fix_biases(model)
-    assert outcome.repairs == ()
-    assert all(f"the {suspect} scale is the suspect" in left.decision.reason for left in outcome.left)
-    assert not any(left.decision.is_open for left in outcome.left)
-    assert ts.dumps(outcome.model, "reencode") == ts.dumps(model, "reencode")
+    outcome = ts.fix_bias_scale(model)
+    assert outcome.left == ()
+    (repaired,) = outcome.repairs
+    assert repaired.done.keep == "values"
+    assert f"the {suspect} scale is the suspect" in repaired.done.reason
+    tensor = part(model, suspect)
+    path = f"subgraphs[0].tensors[{model.subgraphs[0].tensors.index(tensor)}].quantization.scale"
+    assert edits(outcome) == {path: (scales(tensor), [pytest.approx(scales(tensor)[0] / 2, rel=3e-7)])}
+    assert [finding for finding in outcome.remaining if finding.rule == "bias-scale"] == []
     for keep in ("values", "integers"):
         forced = fix_biases(model, keep=keep)
         assert forced.left == ()
         assert {repair.decision.keep for repair in forced.repairs} == {keep}
         assert f"--keep {keep}" in forced.repairs[0].decision.reason
+
+
+def test_d_says_what_else_a_restored_input_changes():
+    (repaired,) = ts.fix_bias_scale(suspect_input()).repairs
+    assert any("who calls it has to count in the new scale" in text for text in repaired.done.warnings)
+    model = builders.chain(2)
+    middle = part(model, "input", 1)
+    top = 255 * scales(middle)[0]
+    low = -scales(middle)[0] * (128 + middle.quantization.zero_point[0])
+    middle.quantization.min, middle.quantization.max = [float32(low)], [float32(low + top)]
+    damage(middle, 3.0)
+    (repaired,) = ts.fix_bias_scale(model).repairs
+    assert repaired.done.warnings == (
+        f"operator 0 (FULLY_CONNECTED) writes {middle.name!r} and rescales to the new scale",
+    )
+    assert repaired.done.effect > 0.5
+
+
+@pytest.mark.parametrize("factor", [0.02, 0.5, 3.0, 50.0])
+def test_d_does_not_hold_where_all_biases_are_off_alike(factor):
+    """Whoever wrote the biases wrote them all so: their input is not at fault."""
+    model = builders.one_input(2)
+    other = builders.layer()
+    for number in range(2):
+        damage(part(model, "bias", number), factor)
+    damage(part(other, "bias"), factor)
+    graph, extra = model.subgraphs[0], other.subgraphs[0]
+    graph.tensors += extra.tensors
+    graph.operators += extra.operators
+    graph.inputs += extra.inputs
+    graph.outputs += extra.outputs
+    model.operator_codes += other.operator_codes
+    model.buffers += other.buffers[1:]
+    for tensor in extra.tensors:
+        tensor.buffer = model.buffers[0] if tensor.buffer is other.buffers[0] else tensor.buffer
+    assert {d.keep for d in decisions(model, undecided="leave").values()} == {None}
+
+
+def trained(weights_factor: float = 1.0, bias_factor: float = 1.0) -> ts.Model:
+    """A layer of 512 inputs, as large as trained ones are, with one of its scales off."""
+    net = builders.Net()
+    source = net.tensor("input", [1, 512], "INT8", 1 / 128)
+    weights = net.tensor("weights", [10, 512], "INT8", 0.008, 0, builders.spread([10, 512], -127, 127))
+    unit = builders.product(scales(source)[0], scales(weights)[0])
+    bias = net.tensor("bias", [10], "INT32", unit, 0, builders.spread([10], -3000, 3000, seed=7))
+    result = net.tensor("output", [1, 10], "INT8", 0.15)
+    net.operator("FULLY_CONNECTED", 4, [source, weights, bias], [result], "FullyConnectedOptions")
+    damage(weights, weights_factor)
+    damage(bias, bias_factor)
+    return net.model([source], [result])
+
+
+@pytest.mark.parametrize("factor", [60.0, 200.0])
+def test_weights_of_absurd_size_are_given_back_their_scale(factor):
+    model = trained(weights_factor=factor)
+    outcome = ts.fix_bias_scale(model, undecided="leave")
+    (repaired,) = outcome.repairs
+    assert "the sums through" in repaired.done.reason
+    assert scales(part(outcome.model, "weights")) == [pytest.approx(float32(0.008), rel=3e-7)]
+    assert integers(part(outcome.model, "weights")) == integers(part(model, "weights"))
+
+
+@pytest.mark.parametrize("factor", [1 / 60, 1 / 5, 1.9, 5.0])
+def test_weights_that_may_be_as_large_are_not_blamed(factor):
+    decision = decisions(trained(weights_factor=factor), undecided="leave")[0]
+    assert (decision.suspect, decision.is_open) == ("bias", True)
+
+
+@pytest.mark.parametrize("factor", [1e-5, 1 / 200, 1 / 60, 1 / 5, 5.0, 60.0, 200.0])
+def test_sound_weights_are_never_blamed_for_a_bias(factor):
+    decision = decisions(trained(bias_factor=factor), undecided="leave")[0]
+    assert (decision.suspect, decision.is_open) == ("bias", True)
+
+
+def test_a_bias_that_as_written_bursts_the_output_keeps_its_integers():
+    decision = decisions(trained(bias_factor=1e5), undecided="leave")[0]
+    assert (decision.keep, decision.is_open) == ("integers", False)
+    assert "times the output's whole range" in decision.reason
 
 
 # e: undecided

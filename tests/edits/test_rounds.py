@@ -128,6 +128,24 @@ def test_a_finding_that_a_later_repair_brings_back_is_not_accepted(monkeypatch: 
     assert ts.check(outcome.model, select=[RULE]) == []
 
 
+def test_what_leaves_a_runtime_worse_off_in_the_end_is_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil(draft: Draft, target: Target, wish: Wish) -> Done:
+        draft.set(target.subgraph, "name", "spoilt")
+        draft.set(draft.model, "version", 2)
+        draft.quantize(target.tensor, zero_point=[0])
+        return Done("spoilt")
+
+    with_repairs(monkeypatch, bias_scale=right, bias_zero_point=spoil)
+    model = broken(2)
+    part(model, "bias", 1).quantization.zero_point = [1]
+    outcome = ts.fix(model, [RULE, "bias-zero-point"])
+    assert {item.finding.rule for item in outcome.repairs} == {RULE}
+    (left,) = outcome.left
+    assert left.finding.rule == "bias-zero-point"
+    assert "with this one too litert would refuse the model (schema-version)" in left.refused.reason
+    assert outcome.model.version == 3
+
+
 def test_phases_have_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 

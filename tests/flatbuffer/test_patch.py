@@ -373,3 +373,16 @@ def test_a_model_that_was_not_read_from_this_file_is_written_anew() -> None:
     other = ts.loads(ts.dumps(other))
     model.source = other.source
     assert ts.loads(ts.dumps(model)).description == "a dense layer"
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_data_that_moves_in_or_behind_is_written_anew(outside: bool) -> None:
+    content = b"some weights" * 4
+    donor = samples.dense()
+    donor.buffers.append(ts.Buffer(content, outside=outside))
+    model = ts.loads(ts.dumps(donor))
+    assert model.buffers[-1].outside is outside
+    model.buffers[-1].outside = not outside
+    moved = ts.loads(ts.dumps(model))
+    assert moved.buffers[-1].outside is not outside
+    assert bytes(moved.buffers[-1].data) == content

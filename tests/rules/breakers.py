@@ -147,6 +147,18 @@ def _no_signature(model: ts.Model) -> None:
     model.signature_defs = None
 
 
+def _new_field_alone(model: ts.Model) -> None:
+    model.operator_codes[0].deprecated_builtin_code = 0
+
+
+def _old_field_alone(model: ts.Model) -> None:
+    model.operator_codes[0].builtin_code = ts.BuiltinOperator.ADD
+
+
+def _lose_metadata(model: ts.Model) -> None:
+    model.metadata = [ts.Metadata(name="lost", buffer=ts.BadReference(99))]
+
+
 BREAKERS: dict[str, list[Breaker]] = {
     "external-buffer": [Breaker("unlisted", _converted, _unlisted_external_buffer)],
     "unused-tensor": [Breaker("added", builders.layer, _add_tensor)],
@@ -155,6 +167,11 @@ BREAKERS: dict[str, list[Breaker]] = {
     "duplicate-buffer": [Breaker("copied", _two_tables, _copy_table)],
     "duplicate-name": [Breaker("same", builders.layer, _same_names)],
     "missing-signature": [Breaker("none", builders.layer, _no_signature)],
+    "operator-code-fields": [
+        Breaker("new-alone", builders.layer, _new_field_alone),
+        Breaker("old-alone", builders.layer, _old_field_alone),
+    ],
+    "dangling-metadata": [Breaker("lost", builders.layer, _lose_metadata)],
     "printed-scale": [Breaker("six-decimals", _scaled_chain, _print_scales)],
     "concatenated-ranges": [Breaker("boxes", lambda: _joined(1 / 256), _widen)],
     "unquantised-island": [Breaker("floor", _converted, _float_inside)],

@@ -532,6 +532,26 @@ def test_the_input_is_no_suspect_when_the_factors_differ():
     assert [f.details["suspect"] for f in check(model)] == ["bias", "bias"]
 
 
+def test_the_input_is_the_suspect_when_all_gates_that_read_it_are_off_by_one_factor():
+    model = builders.lstm(projection=False)
+    assert check(model) == []
+    damage(part(model, "input"), 1.7)
+    assert [f.details["suspect"] for f in check(model)] == ["input"] * 4
+
+
+def test_the_input_is_the_suspect_when_its_recorded_range_and_the_bias_agree():
+    model = builders.layer()
+    source = part(model, "input")
+    scale, zero_point = scales(source)[0], source.quantization.zero_point[0]
+    source.quantization.min = [float32(scale * (-128 - zero_point))]
+    source.quantization.max = [float32(scale * (127 - zero_point))]
+    assert check(model) == []
+    damage(source, 0.4)
+    found = the_finding(model)
+    assert found.details["suspect"] == "input"
+    assert "the input's recorded range" in found.details["suspect_because"]
+
+
 def test_shared_weights_are_the_suspect_when_all_their_users_are_off_by_one_factor():
     model = builders.one_weights()
     assert check(model) == []

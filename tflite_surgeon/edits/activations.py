@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tflite_surgeon.edits.constants import LIMITS, Parameters
+from tflite_surgeon.edits.constants import LIMITS, Parameters, parameters_of
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.flatbuffer.tables import table_class
@@ -27,7 +27,7 @@ def biases_in_unit_of(draft: Draft, tensor: Tensor) -> Iterator[BiasUse]:
             continue
         seen.add(id(operator))
         for bias_use in bias_uses(node_of(draft, operator)):
-            if bias_use.factor is tensor:
+            if bias_use.factor is tensor or bias_use.weights is tensor:
                 yield bias_use
 
 
@@ -48,14 +48,30 @@ def declare(draft: Draft, tensor: Tensor, scale: float, zero_point: int) -> list
     Returns:
         Sentences about biases that could not be kept right: their integers would leave their type.
     """
-    before = [use for use in biases_in_unit_of(draft, tensor) if use.is_right]
+    before = right_biases(draft, tensor)
     draft.quantize(tensor, scale=[scale], zero_point=[zero_point])
+    return express_biases(draft, tensor, before)
+
+
+def right_biases(draft: Draft, tensor: Tensor) -> list[BiasUse]:
+    """The biases that are in the unit which the scale of this tensor is a factor of, before that scale is changed."""
+    return [use for use in biases_in_unit_of(draft, tensor) if use.is_right]
+
+
+def express_biases(draft: Draft, tensor: Tensor, before: Sequence[BiasUse]) -> list[str]:
+    """Express biases that were right before a tensor's scale was changed in the new unit.
+
+    Returns:
+        Sentences about biases that could not be kept right: their integers would leave their type.
+    """
     warnings = []
     for old in before:
         new = next((u for u in biases_in_unit_of(draft, tensor) if u.is_same_place(old)), None)
         if new is None or new.is_right or old.integers is None:
             continue
-        stored = [old.of_channel(old.stored, channel) for channel in range(old.channels)]
+        # A bias without a scale of its own is in the kernel's unit, whatever that is.
+        written = old.stored or old.expected_scales
+        stored = [old.of_channel(written, channel) for channel in range(old.channels)]
         units = [new.of_channel(new.expected_scales, channel) for channel in range(new.channels)]
         integers = requantize(old.integers, stored, units, old.zero_points)
         low, high = LIMITS[old.bias.type_name]
@@ -97,8 +113,17 @@ def _like(draft: Draft, tensor: Tensor, wanted: Parameters, name: str) -> Tensor
 
 
 def _quantize(draft: Draft, beside: Operator, after: bool, source: Tensor, result: Tensor) -> None:
-    version = max(_QUANTIZE_VERSION.get(tensor.type_name, 1) for tensor in (source, result))
-    draft.insert_operator(beside, after, "QUANTIZE", version, [source], [result], options("QuantizeOptions"))
+    steps = [(source, result)]
+    if source.type_name == result.type_name == "UINT8":
+        # TFLM has no kernel for this pair, but for both of these; the second one loses nothing.
+        wanted = parameters_of(result)
+        assert wanted is not None
+        middle = Parameters("INT8", wanted.scale, wanted.zero_point - 128)
+        between = _like(draft, result, middle, f"{result.name or 'tensor'}_from_uint8")
+        steps = [(source, between), (between, result)]
+    for one, other in reversed(steps) if after else steps:
+        version = max(_QUANTIZE_VERSION.get(tensor.type_name, 1) for tensor in (one, other))
+        draft.insert_operator(beside, after, "QUANTIZE", version, [one], [other], options("QuantizeOptions"))
 
 
 def options(name: str, **values: Any) -> Any:

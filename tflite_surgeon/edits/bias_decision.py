@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tflite_surgeon.rules.bias_scale import MATTERS_FROM, Suspects
+from tflite_surgeon.rules.bias_evidence import why_integers
+from tflite_surgeon.rules.bias_scale import MATTERS_FROM, Suspect, Suspects
 from tflite_surgeon.rules.bias_use import BiasUse
 
 Keep = Literal["auto", "values", "integers"]
@@ -22,11 +23,15 @@ class Decision:
             the file says; "integers": only the scale changes, outputs stay; None: leave the node as it is.
         reason: why.
         is_open: the file does not tell, and the other choice would be as good.
+        suspect: whose scale is wrong: with "weights" or "input" the bias stays as it is, and that scale is restored.
+        overflows: the integers would leave their type in the kernel's unit.
     """
 
     keep: Literal["values", "integers"] | None
     reason: str
     is_open: bool = False
+    suspect: Suspect = "bias"
+    overflows: bool = False
 
 
 def decide(use: BiasUse, suspects: Suspects, keep: Keep, undecided: Undecided) -> Decision:
@@ -80,11 +85,14 @@ def _judge(use: BiasUse, suspects: Suspects, undecided: Undecided) -> Decision:
         return _values(use, reason)
     suspect, why = suspects.verdict(use)
     if suspect != "bias":
-        return Decision(None, f"the {suspect} scale is the suspect, not the bias scale: {why}")
+        return Decision(None, f"the {suspect} scale is the suspect, not the bias scale: {why}", suspect=suspect)
     if use.recorded_reading == "integers":
         return Decision("integers", "the range recorded beside the scale is that of the integers in the kernel's unit")
     if use.recorded_reading == "values":
         return _values(use, "the range recorded beside the scale is that of the written values")
+    absurd = why_integers(use)
+    if absurd is not None:
+        return Decision("integers", absurd)
     reason = "the file does not tell which reading is right"
     if undecided == "leave":
         return Decision(None, f"{reason}: choose with --keep values or --keep integers", is_open=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
 from tflite_surgeon.edits.bias_decision import Decision, Keep, Undecided, decide
+from tflite_surgeon.edits.bias_factors import REACH, sums_of_weights
 from tflite_surgeon.edits.plan import AppendItem, Edit, SetField
-from tflite_surgeon.errors import SurgeonError
-from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, ROLES
+from tflite_surgeon.knowledge.operators import ROLES
 from tflite_surgeon.model.graph import Whereabouts
 from tflite_surgeon.model.objects import Buffer, Model, QuantizationParameters, Tensor
 from tflite_surgeon.quantization import float32, requantize
@@ -19,8 +19,6 @@ from tflite_surgeon.rules.bias_use import BiasUse
 from tflite_surgeon.rules.registry import Finding
 
 _LARGEST = {"INT32": (1 << 31) - 1, "INT64": (1 << 63) - 1}
-# The farthest an integer that is multiplied with the weights can be from its zero point.
-_REACH = {"INT8": 255, "UINT8": 255, "INT16": 32768}
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def plan_bias_repairs(model: Model, findings: Sequence[Finding], keep: Keep, und
         integers = _new_integers(use, decision)
         overflow = _overflow(use, integers)
         if overflow is not None:
-            left.append(LeftAlone(use, Decision(None, overflow)))
+            left.append(LeftAlone(use, replace(decision, keep=None, reason=overflow, is_open=False, overflows=True)))
         else:
             wanted.append((use, decision, integers))
     planner = _Planner(model)
@@ -128,7 +126,8 @@ def _overflow(use: BiasUse, integers: list[int]) -> str | None:
     return (
         f"in channel {channel} the value {(use.integers or [0])[channel]} x {use.of_channel(use.stored, channel):.9g} "
         f"takes the integer {integers[channel]} in units of {use.of_channel(use.expected_scales, channel):.9g}, "
-        f"more than {use.bias.type_name} holds ({limit}): raise that channel's weights scale, or --keep integers"
+        f"more than {use.bias.type_name} holds ({limit}): raise that channel's weights scale (--lossy does), "
+        "or --keep integers"
     )
 
 
@@ -146,25 +145,11 @@ def _rounding(use: BiasUse, decision: Decision, integers: list[int]) -> float:
 
 def _accumulator_warning(use: BiasUse, integers: list[int]) -> str | None:
     """A warning where |bias| + sum of |weights| x reach could leave the kernel's 32-bit accumulator."""
-    reach = _REACH.get(use.factor.type_name)
-    if reach is None or use.bias.type_name != "INT32" or use.weights is None:
+    reach = REACH.get(use.factor.type_name)
+    sums = sums_of_weights(use)
+    if reach is None or use.bias.type_name != "INT32" or sums is None:
         return None
-    import numpy as np
-
-    try:
-        weights = use.weights.values().astype(np.int64)
-    except SurgeonError:  # computed, sparse or damaged: nothing to add up
-        return None
-    quantization = use.weights.quantization
-    zero_points = (quantization.zero_point if quantization is not None else None) or [0]
-    axis = CHANNEL_AXIS.get(use.node.operator.name, 0)
-    if weights.ndim <= axis or weights.shape[axis] != use.channels:
-        return None
-    if len(zero_points) == 1:
-        weights = weights - zero_points[0]
-    others = tuple(dimension for dimension in range(weights.ndim) if dimension != axis)
-    sums = np.abs(weights).sum(axis=others).tolist()
-    totals = [abs(integer) + total * reach for integer, total in zip(integers, sums)]
+    totals = [abs(integer) + total * reach for integer, total in zip(integers, sums.tolist())]
     channel = max(range(use.channels), key=lambda index: totals[index])
     if totals[channel] <= _LARGEST["INT32"]:
         return None

@@ -97,24 +97,58 @@ def fix(
     require_known("runtime", targets, NAMES)
     wanted = None if nodes is None else {(0, node) if isinstance(node, int) else node for node in nodes}
     _require_nodes(model, wanted or set())
+    chosen = _chosen(known, select)
+    wish = Wish(keep, undecided, lossy, targets)
+    attempted = _attempt(model, chosen, wish, select is not None, wanted)
+    withheld: list[Left] = []
+    # What no single step shows: all repairs together may take a runtime further, to something that it refuses.
+    for rule in _rules_in_reverse(attempted.rounds):
+        worse = _worse(attempted.rounds)
+        if worse is None:
+            break
+        without = _attempt(model, [r for r in chosen if r.rule != rule], wish, select is not None, wanted)
+        if _worse(without.rounds) is None:
+            repaired = [a.target.finding for a in attempted.rounds.attempts if isinstance(a.result, Done)]
+            refused = Refused(f"all other repairs stand, and with this one too {worse}")
+            withheld = [Left(finding, refused) for finding in repaired if finding.rule == rule]
+            attempted = without
+    draft, rounds = attempted.draft, attempted.rounds
+    _prove(model, draft, rounds)
+    left = [Left(a.target.finding, a.result) for a in rounds.left() if isinstance(a.result, Refused)] + withheld
+    if select is None and wanted is None:
+        left += _beyond(rounds.findings, left, known)
+    done = [Repaired(a.target.finding, a.result) for a in rounds.attempts if isinstance(a.result, Done)]
+    return Outcome(draft.model, tuple(done), tuple(left), EditPlan(tuple(draft.edits)), tuple(rounds.findings))
+
+
+@dataclass(frozen=True)
+class _Attempted:
+    draft: Draft
+    rounds: Rounds
+
+
+def _attempt(
+    model: Model, chosen: Sequence[Repair], wish: Wish, notes: bool, wanted: set[tuple[int, int]] | None
+) -> _Attempted:
+    """Repair a copy in rounds."""
     copy = model.copy()
     convert.indices(copy)  # Refuses a model that refers to objects outside it, before anything is planned.
     draft = Draft(copy)
     places = None if wanted is None else _operators(copy, wanted)
-    rounds = Rounds(draft, _chosen(known, select), Wish(keep, undecided, lossy), targets)
+    rounds = Rounds(draft, chosen, wish, wish.targets)
 
     def is_wanted(target: Target) -> bool:
         if places is not None and id(target.operator) not in places:
             return False
-        return select is not None or target.finding.severity >= Severity.WARNING
+        return notes or target.finding.severity >= Severity.WARNING
 
     rounds.run(is_wanted)
-    _prove(model, draft, rounds)
-    left = [Left(a.target.finding, a.result) for a in rounds.attempts if isinstance(a.result, Refused)]
-    if select is None and wanted is None:
-        left += _beyond(rounds.findings, left, known)
-    done = [Repaired(a.target.finding, a.result) for a in rounds.attempts if isinstance(a.result, Done)]
-    return Outcome(copy, tuple(done), tuple(left), EditPlan(tuple(draft.edits)), tuple(rounds.findings))
+    return _Attempted(draft, rounds)
+
+
+def _rules_in_reverse(rounds: Rounds) -> list[str]:
+    """The rules whose findings were repaired, the last one first."""
+    return list(dict.fromkeys(a.target.finding.rule for a in reversed(rounds.attempts) if isinstance(a.result, Done)))
 
 
 def fix_bias_scale(
@@ -130,7 +164,7 @@ def fix_bias_scale(
 
 def _chosen(known: dict[str, Repair], select: Sequence[str] | None) -> list[Repair]:
     if select is not None:
-        return [known[name] for name in dict.fromkeys(select)]
+        return [repair for name, repair in known.items() if name in select]
     declared = rules()
     return [repair for name, repair in known.items() if not declared[name].is_hygiene]
 
@@ -170,10 +204,9 @@ def _prove(original: Model, draft: Draft, rounds: Rounds) -> None:
     Raises:
         RepairError: one of these does not hold.
     """
-    for runtime in rounds.targets:
-        before, after = rounds.verdicts_before[runtime], rounds.verdicts[runtime]
-        if _standing(after) < _standing(before):
-            raise RepairError(f"after the repairs {runtime} would {_sentence(after)}, and before it did not")
+    worse = _worse(rounds)
+    if worse is not None:
+        raise RepairError(f"after the repairs {worse}")
     take_back(draft.edits)
     try:
         other = next(compare.changes(original, draft.model), None)
@@ -181,6 +214,15 @@ def _prove(original: Model, draft: Draft, rounds: Rounds) -> None:
         make(draft.edits)
     if other is not None:
         raise RepairError(f"the repair changed what it did not plan to: {other.path}")
+
+
+def _worse(rounds: Rounds) -> str | None:
+    """The runtime that a model no longer comes as far in, and where it ends; None where there is none."""
+    for runtime in rounds.targets:
+        before, after = rounds.verdicts_before[runtime], rounds.verdicts[runtime]
+        if _standing(after) < _standing(before):
+            return f"{runtime} would {_sentence(after)}, which it did not before"
+    return None
 
 
 def _standing(verdict: Verdict) -> int:

@@ -6,18 +6,24 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tflite_surgeon.edits.draft import Draft
-from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Repair, Result, Target, Wish
+from tflite_surgeon.edits.plan import SetField
+from tflite_surgeon.edits.repairs.registry import Done, Refused, Repair, Result, Target, Wish
 from tflite_surgeon.errors import RepairError
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, WRONG
+from tflite_surgeon.model.objects import Tensor
 from tflite_surgeon.rules.registry import Finding, Severity, View, find, rules
 from tflite_surgeon.rules.verdicts import Verdict, judge
 
 # Each round settles what it tries for good, or leaves it; what one repair brings to light is at most a few layers deep.
-MOST_ROUNDS = 64
+MOST_ROUNDS = 256
+# Each costs a look at the whole model.
+MOST_SUSPECTS = 16
 
 _RANK = {OK: 0, UNKNOWN: 0, WRONG: 1, REFUSES: 2, CRASHES: 2}
 
+# What was found, by the identities of the operators and tensors that it counts for.
+_Known = dict[int, list[Finding]]
 # What a finding is about: the rule, and the identities of subgraph, operator and tensor.
 _Key = tuple[str, int, int, int, str]
 
@@ -34,7 +40,6 @@ class Rounds:
     """Repairs a draft until nothing is left that has not been tried.
 
     Attributes:
-        attempts: what was tried, in that order.
         findings: what is found in the draft as it is now.
         targets: the runtimes that count.
         verdicts_before, verdicts: what becomes of the model in each runtime, at first and now.
@@ -42,15 +47,25 @@ class Rounds:
 
     def __init__(self, draft: Draft, chosen: Sequence[Repair], wish: Wish, targets: Sequence[str]) -> None:
         self.draft = draft
-        self.attempts: list[Attempt] = []
+        self._attempts: dict[_Key, Attempt] = {}
         self._repairs = {repair.rule: repair for repair in chosen}
         self._wish = wish
         self.targets = targets
-        self._tried: set[_Key] = set()
+        # How many edits there were when a finding was tried; what was refused may be possible once there are more.
+        self._tried: dict[_Key, int] = {}
+        # What did no good or did harm, and is not tried again.
+        self._hopeless: set[_Key] = set()
+        # What may have done harm together with others: tried once more, each by itself.
+        self._suspects: list[_Key] = []
         self.findings: list[Finding] = []
         self.verdicts: dict[str, Verdict] = {}
         self._look()
         self.verdicts_before = self.verdicts
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """What was tried, in the order in which it was settled."""
+        return list(self._attempts.values())
 
     def _look(self) -> None:
         view = View(self.draft.model, self.targets)
@@ -65,42 +80,62 @@ class Rounds:
             RepairError: it finds no end.
         """
         for _ in range(MOST_ROUNDS):
-            waiting = [
-                target
-                for target in map(self._target, self.findings)
-                if target.finding.rule in self._repairs and self._key(target) not in self._tried and is_wanted(target)
-            ]
-            if not waiting:
+            waiting = [target for target in map(self._target, self.findings) if self._is_waiting(target)]
+            waiting = [target for target in waiting if is_wanted(target)]
+            suspects = [target for target in waiting if self._key(target) in self._suspects]
+            if waiting and len(suspects) < len(waiting):
+                waiting = [target for target in waiting if self._key(target) not in self._suspects]
+                phase = min(self._repairs[target.finding.rule].phase for target in waiting)
+                self._round([target for target in waiting if self._repairs[target.finding.rule].phase == phase])
+            elif suspects:
+                self._suspects.remove(self._key(suspects[0]))
+                self._round(suspects[:1])
+            else:
                 return
-            phase = min(self._repairs[target.finding.rule].phase for target in waiting)
-            self._round([target for target in waiting if self._repairs[target.finding.rule].phase == phase], phase)
         raise RepairError(f"after {MOST_ROUNDS} rounds of repairs there is still something new to repair")
+
+    def _is_waiting(self, target: Target) -> bool:
+        key = self._key(target)
+        if target.finding.rule not in self._repairs or key in self._hopeless:
+            return False
+        settled = self._attempts.get(key)
+        if settled is not None and isinstance(settled.result, Done):
+            return False
+        return key in self._suspects or self._tried.get(key) != self.draft.mark()
+
+    def left(self) -> list[Attempt]:
+        """What was refused and is still there: some of it another repair has settled."""
+        present = {self._key(self._target(finding)) for finding in self.findings}
+        return [a for a in self.attempts if isinstance(a.result, Refused) and self._key(a.target) in present]
 
     def _target(self, finding: Finding) -> Target:
         subgraphs = self.draft.model.subgraphs or []
         if finding.subgraph is None or not 0 <= finding.subgraph < len(subgraphs):
             return Target(finding, None, None, None)
         subgraph = subgraphs[finding.subgraph]
-        operator = None if finding.operator is None else (subgraph.operators or [])[finding.operator]
+        operators = subgraph.operators or []
+        operator = None if finding.operator is None else operators[finding.operator]
         tensors = subgraph.tensors or []
         number = -1 if finding.tensor is None else finding.tensor[0]
         return Target(finding, subgraph, operator, tensors[number] if 0 <= number < len(tensors) else None)
 
     @staticmethod
     def _key(target: Target) -> _Key:
-        role = str(target.finding.details.get("bias_role", ""))
+        details = target.finding.details
+        # A node has several biases, a file several operator codes.
+        role = " ".join(str(details[name]) for name in ("bias_role", "operator", "version") if name in details)
         return target.finding.rule, id(target.subgraph), id(target.operator), id(target.tensor), role
 
-    def _round(self, targets: list[Target], phase: Phase) -> None:
-        """Try the repairs of one phase; those that do not help, or do harm, are taken back."""
+    def _round(self, targets: list[Target]) -> None:
+        """Try repairs of one phase; those that do not help, or do harm, are taken back."""
         before, mark = self.findings, self.draft.mark()
-        verdicts = self.verdicts
+        verdicts, known = self.verdicts, self._known()
         refused: dict[_Key, Refused] = {}
         while True:
             attempts = self._try([target for target in targets if self._key(target) not in refused])
             if self.draft.mark() > mark:
                 self._look()
-            bad = self._bad(attempts, before, mark)
+            bad = self._bad(attempts, known, mark)
             if not bad:
                 break
             self.draft.back_to(mark)
@@ -110,8 +145,14 @@ class Rounds:
             key = self._key(target)
             if key in refused:
                 attempts.append(Attempt(target, refused[key]))
-        self._tried.update(self._key(attempt.target) for attempt in attempts)
-        self.attempts += attempts
+        if len(refused) > 1:
+            self._suspects += list(refused)[: MOST_SUSPECTS - len(self._suspects)]
+        self._hopeless |= refused.keys() - set(self._suspects)
+        for attempt in attempts:
+            key = self._key(attempt.target)
+            self._tried[key] = self.draft.mark()
+            self._attempts.pop(key, None)
+            self._attempts[key] = attempt
 
     def _try(self, targets: Sequence[Target]) -> list[Attempt]:
         """Run repairs, rule by rule; a target that another rule's repair has touched waits for the next round."""
@@ -128,7 +169,7 @@ class Rounds:
             touched |= self.draft.touched(mark)
         return attempts
 
-    def _bad(self, attempts: Sequence[Attempt], before: Sequence[Finding], mark: int) -> dict[_Key, Refused]:
+    def _bad(self, attempts: Sequence[Attempt], known: _Known, mark: int) -> dict[_Key, Refused]:
         """Repairs that left their finding where it was, or that did harm."""
         done = [attempt for attempt in attempts if isinstance(attempt.result, Done)]
         if not done:
@@ -145,25 +186,24 @@ class Rounds:
         returned = [now[key] for key in earlier & now.keys() if now[key].severity > Severity.NOTE]
         if bad:
             return bad
-        for finding in (*returned, *self._harm(before, mark)):
+        for finding in (*returned, *self._harm(known, mark)):
             for attempt in _guilty(done, self._target(finding)):
                 bad[self._key(attempt.target)] = Refused(f"the repair would have caused this: {finding.message}")
         return bad
 
-    def _harm(self, before: Sequence[Finding], mark: int) -> Iterable[Finding]:
+    def _harm(self, known: _Known, mark: int) -> Iterable[Finding]:
         """New errors where something was changed and nothing was wrong before.
 
         What is new elsewhere, or behind an error at the same place, was hidden: runtimes stop at the first.
         """
-        known: dict[int, list[Finding]] = {}
-        for finding in before:
-            for identity in self._places(finding):
-                known.setdefault(identity, []).append(finding)
+        added = {id(edit.item) for edit in self.draft.edits[mark:] if not isinstance(edit, SetField)}
         touched: set[int] | None = None
         for finding in self.findings:
             if finding.severity != Severity.ERROR:
                 continue
             places = self._places(finding)
+            if not places.isdisjoint(added):
+                places |= self._beside(finding)
             worst = dict.fromkeys(finding.runtimes, 0)
             for old in (old for identity in places for old in known.get(identity, ())):
                 for name, effect in old.runtimes.items():
@@ -174,6 +214,25 @@ class Rounds:
                 touched = self.draft.touched(mark)
             if not touched.isdisjoint(_about(self._target(finding))):
                 yield finding
+
+    def _known(self) -> _Known:
+        """What is found now, by the places that it counts for: numbers of operators move with what is added."""
+        known: _Known = {}
+        for finding in self.findings:
+            for identity in self._places(finding):
+                known.setdefault(identity, []).append(finding)
+        return known
+
+    def _beside(self, finding: Finding) -> set[int]:
+        """The operators on either side of one that a repair has added: what they could not do, it need not."""
+        operator = self._target(finding).operator
+        if operator is None:
+            return set()
+        sources = [item for item in operator.inputs or () if isinstance(item, Tensor)]
+        results = [item for item in operator.outputs or () if isinstance(item, Tensor)]
+        uses = [use for tensor in sources for use in self.draft.writers(tensor)]
+        uses += [use for tensor in results for use in self.draft.readers(tensor)]
+        return {id(use.operator) for use in uses}
 
     def _places(self, finding: Finding) -> set[int]:
         """What a finding counts for: its operator, or its tensor and all that use it, or the file."""

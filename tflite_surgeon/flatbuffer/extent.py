@@ -1,7 +1,8 @@
-"""Where the flatbuffer in a file ends; what lies behind it belongs to nobody that an offset points at."""
+"""What the tables of a file take of its bytes; to what lies between or behind no offset points."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct
 
 from tflite_surgeon.flatbuffer import schema
@@ -9,11 +10,22 @@ from tflite_surgeon.flatbuffer.reader import Reader
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
 
 _U32 = Struct("<I").unpack_from
+_I32 = Struct("<i").unpack_from
+_U16 = Struct("<H").unpack_from
+_HEADER = 8
+
+# Bytes from the first number up to, not including, the second.
+Span = tuple[int, int]
 
 
 def end_of(root: Table, reader: Reader) -> int:
     """The byte behind the last one that a table, vector or string of the file takes."""
-    end = 8
+    return max(end for _, end in spans(root, reader))
+
+
+def spans(root: Table, reader: Reader) -> Iterator[Span]:
+    """What the header and each table, vector and string of the file take, in no order; some several times."""
+    yield 0, _HEADER
     waiting = [root]
     raw = reader.raw
     seen = 0
@@ -25,7 +37,9 @@ def end_of(root: Table, reader: Reader) -> int:
         if at is None:
             continue
         layout = reader.layout(table.table, at)
-        end = max(end, at + layout.size)
+        yield at, at + layout.size
+        fields = at - _I32(raw, at)[0]
+        yield fields, fields + _U16(raw, fields)[0]
         for field in schema.fields(table.table):
             place = layout.offsets[field.slot]
             if not place or field.kind == "scalar":
@@ -41,12 +55,11 @@ def end_of(root: Table, reader: Reader) -> int:
             if field.kind == "string":
                 size = 1
                 count += 1  # its terminating zero
-            end = max(end, target + 4 + count * size)
+            yield target, target + 4 + count * size
             if field.kind == "tables":
                 waiting.extend(value or ())
             elif field.kind == "strings":
                 for index in range(count):
                     slot = target + 4 + 4 * index
                     text = slot + _U32(raw, slot)[0]
-                    end = max(end, text + 5 + _U32(raw, text)[0])
-    return end
+                    yield text, text + 5 + _U32(raw, text)[0]

@@ -191,7 +191,9 @@ class _Source:
         kind = field.kind
         stored = self.offsets[field.slot]
         if self.table == "Buffer" and kind == "data":
-            return _same_view("data", "_stored_data", " and o.data is not None" if stored else "")
+            # Data behind the flatbuffer is in no field of it.
+            place = " and o.data is not None and not o.outside" if stored else " and o.outside is (o.data is not None)"
+            return _same_view("data", "_stored_data", place)
         if field.refers_to:
             attribute = f"references[id(o), {field.attribute!r}]"
         if kind == "union":

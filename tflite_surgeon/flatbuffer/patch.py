@@ -156,6 +156,9 @@ class _Walk:
             if not where and not buffer.outside:
                 return
         elif data is buffer._stored_data and data.obj is self.reader.origin:
+            # No field holds data that lies behind the flatbuffer, and no offset what lies in it.
+            if buffer.offset <= 1 if buffer.outside else not where:
+                self.reasons.append(f"{name} moves {'behind' if buffer.outside else 'into'} the flatbuffer")
             return
         else:
             data = data_bytes(data, name)

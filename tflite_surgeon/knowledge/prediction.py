@@ -9,7 +9,7 @@ Source: LiteRT core/subgraph.cc (PrepareOpsStartingAt), TFLM micro_interpreter.c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, cast
@@ -24,7 +24,7 @@ from tflite_surgeon.knowledge.micro import construction as micro
 from tflite_surgeon.knowledge.micro.graph import crash_without_output, ends, refuse_dynamic_outputs
 from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, On, Place, Problem, Stage
 from tflite_surgeon.knowledge.xnnpack import Placement, after_taking
-from tflite_surgeon.knowledge.xnnpack.candidate import Kinds
+from tflite_surgeon.knowledge.xnnpack.candidate import Kinds, kind_of
 from tflite_surgeon.knowledge.xnnpack.partition import partition
 
 if TYPE_CHECKING:
@@ -98,6 +98,49 @@ def runtimes_of(on: On, taken: bool = False) -> frozenset[str]:
     if on & On.LITERT and not taken:
         names.add(_BY_KERNELS)
     return frozenset(names)
+
+
+def computed(model: Model) -> tuple[dict[int, Operand], list[Problem]]:
+    """Each tensor as LiteRT knows it when all nodes are prepared, by its identity, and what is met on the way.
+
+    Its shape is the computed one, or None where it is known only when the model runs; behind a kernel that refuses it
+    is the stored one.
+    """
+    walk = _TfliteWalk(model, _placements(model))
+    walk.run()
+    return walk._operands, walk.problems
+
+
+def prepared(model: Model, operator: Operator, known: Mapping[int, Operand]) -> KernelNode | None:
+    """One node after LiteRT's kernel has prepared it: the shapes of its outputs, and what it objects to.
+
+    Args:
+        model: the model.
+        operator: a node.
+        known: inputs that are not as the file has them, by their identity.
+
+    Returns:
+        The node; None where the kernel is not known, or a reference of the node leads nowhere.
+    """
+    if not _is_sound(operator):
+        return None
+    walk = _TfliteWalk(model, _placements(model))
+    kind = kind_of(operator)
+    function = tflite_kernel_of(kind) or tflite_kernel_of(kind.partition(" ")[0])
+    if function is None:
+        return None
+    node = KernelNode(operator, kind, walk, On.TFLITE)
+    for operand in node.inputs:
+        if operand is not None and id(operand.tensor) in known:
+            given = known[id(operand.tensor)]
+            operand.type, operand.shape, operand.is_dynamic = given.type, given.shape, given.is_dynamic
+    function(node)
+    return node
+
+
+def _placements(model: Model) -> Callable[[SubGraph], Placement]:
+    found = {id(subgraph): Placement(subgraph) for subgraph in model.subgraphs or ()}
+    return lambda subgraph: found[id(subgraph)]
 
 
 class _Walk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from tflite_surgeon.knowledge import xnnpack
 from tflite_surgeon.knowledge.operators import ADDENDS
@@ -16,8 +16,9 @@ from tflite_surgeon.knowledge.runtimes import (
     TFLM_INPUTS,
     TFLM_SVDF_LIMIT,
 )
-from tflite_surgeon.model.objects import Model
+from tflite_surgeon.model.objects import Model, Tensor
 from tflite_surgeon.quantization import float32, implied_scale
+from tflite_surgeon.rules.bias_evidence import why_weights
 from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses, by_identity, scales_of
 from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
@@ -28,6 +29,7 @@ _RANGE_AGREES_WITHIN = 0.005
 _SAME_FACTOR_WITHIN = 1e-4
 
 NAME = "bias-scale"
+Suspect = Literal["bias", "weights", "input"]
 
 
 @rule(
@@ -92,8 +94,8 @@ class Suspects:
                 return other
         return None
 
-    def verdict(self, use: BiasUse) -> tuple[str, str]:
-        """("bias", "weights" or "input", why)."""
+    def verdict(self, use: BiasUse) -> tuple[Suspect, str]:
+        """Whose scale is wrong, and why."""
         if use.unwritten:
             return "bias", "the stored bias scale is no scale at all"
         other = self.other_unit(use)
@@ -102,43 +104,55 @@ class Suspects:
         factor = use.factor_off
         if factor is None:
             return "bias", f"only {len(use.off)} of {use.channels} channels are off, or by different factors"
-        if use.weights is not None:
-            implied = _recorded_scale(use)
+        users = self._by_weights.get(id(use.weights), [])
+        recorded: tuple[tuple[Suspect, str, Tensor | None], ...]
+        recorded = (("weights", "weights'", use.weights), ("input", "input's", use.factor))
+        for suspect, whose, tensor in recorded:
+            implied = None if tensor is None else _recorded_scale(use, tensor)
             if implied is not None:
-                return "weights", f"the weights' recorded range implies the scale {implied:.9g}, and so does the bias"
-            if self._common_factor(self._by_weights[id(use.weights)], factor):
-                return "weights", f"every operator that uses these weights is off by the same factor {factor:.6g}"
+                return suspect, f"the {whose} recorded range implies the scale {implied:.9g}, and so does the bias"
+        if self._common_factor(users, factor):
+            return "weights", f"every operator that uses these weights is off by the same factor {factor:.6g}"
         if self._common_factor(self._by_factor[id(use.factor)], factor):
             return "input", f"every operator that reads this input is off by the same factor {factor:.6g}"
-        return "bias", "nothing in the file speaks for another scale"
+        # Of weights with other users it would be the others' word against this one's.
+        why = why_weights(use) if len(users) == 1 else None
+        return ("weights", why) if why is not None else ("bias", "nothing in the file speaks for another scale")
 
     def _common_factor(self, uses: list[BiasUse], factor: float) -> bool:
-        if len({id(use.node.operator) for use in uses}) < 2 or len({id(use.bias) for use in uses}) < 2:
+        """Whether these, and no others in the model, are off by one factor: then what they share is wrong."""
+        # Gates of one recurrent node count as several: each has a bias of its own.
+        if len({id(use.bias) for use in uses}) < 2:
             return False
-        return all(
-            use.trouble is None
-            and use.factor_off is not None
-            and abs(use.factor_off - factor) <= _SAME_FACTOR_WITHIN * factor
-            for use in uses
-        )
+        if not all(_is_off_by(use, factor) for use in uses):
+            return False
+        # Biases that are all off alike were written so by whoever wrote them.
+        these = {id(use) for use in uses}
+        return not any(_is_off_by(use, factor) for use in self._uses if id(use) not in these)
 
 
-def _recorded_scale(use: BiasUse) -> float | None:
-    """The weights scale that their recorded range and the bias agree on against the stored one, if they do."""
-    weights = use.weights
-    quantization = weights.quantization if weights is not None else None
-    if weights is None or quantization is None or len(use.weights_scales) != 1 or len(use.stored) != 1:
+def _is_off_by(use: BiasUse, factor: float) -> bool:
+    if use.is_right or use.trouble is not None or use.factor_off is None:
+        return False
+    return abs(use.factor_off - factor) <= _SAME_FACTOR_WITHIN * factor
+
+
+def _recorded_scale(use: BiasUse, tensor: Tensor) -> float | None:
+    """The scale of input or weights that their recorded range and the bias agree on against the stored one."""
+    quantization = tensor.quantization
+    scales = scales_of(tensor)
+    if quantization is None or len(scales) != 1 or len(use.units) != 1 or len(use.stored) != 1:
         return None
     if len(quantization.min or ()) != 1 or len(quantization.max or ()) != 1:
         return None
     zero_point = (quantization.zero_point or [0])[0]
     low, high = (quantization.min or [0.0])[0], (quantization.max or [0.0])[0]
-    implied = implied_scale(low, high, weights.type_name, zero_point)
+    implied = implied_scale(low, high, tensor.type_name, zero_point)
     if implied is None:
         return None
-    wanted = use.stored[0] / (use.units[0] / use.weights_scales[0])
+    wanted = use.stored[0] / (use.units[0] / scales[0])
     agrees = abs(implied - wanted) <= _RANGE_AGREES_WITHIN * wanted
-    contradicts = abs(implied - use.weights_scales[0]) > _RANGE_AGREES_WITHIN * implied
+    contradicts = abs(implied - scales[0]) > _RANGE_AGREES_WITHIN * implied
     return implied if agrees and contradicts else None
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.problems import OK
 from tflite_surgeon.knowledge.runtimes import NAMES
-from tflite_surgeon.model.objects import Model, SubGraph
+from tflite_surgeon.model.objects import BadReference, Model, OperatorCode, SubGraph
 from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
 _SHOWN = 8
+_OLD_FIELD_HOLDS = 127
 # Buffers are taken to differ where these many bytes at their start, middle or end do: weights are not read for it.
 _SAMPLE = 64
 # Buffers looked at before their memory is let go: each takes up to three large pages of a mapped file.
@@ -39,11 +40,15 @@ def _are(numbers: Sequence[int]) -> str:
     return "is" if len(numbers) == 1 else "are"
 
 
-def _used_tensors(model: Model, subgraph: SubGraph) -> set[int]:
-    """The identities of the tensors that an operator, the subgraph or a signature names."""
+def used_tensors(model: Model, subgraph: SubGraph) -> set[int]:
+    """The identities of the tensors that an operator, the subgraph, a signature or another tensor's scheme names."""
     rows: list[Iterable[object] | None] = [subgraph.inputs, subgraph.outputs]
     for operator in subgraph.operators or ():
         rows += [operator.inputs, operator.outputs, operator.intermediates]
+    for tensor in subgraph.tensors or ():
+        if tensor.quantization is not None and tensor.quantization.details is not None:
+            details = tensor.quantization.details
+            rows.append([getattr(details, "scales", None), getattr(details, "zero_points", None)])
     for signature in model.signature_defs or ():
         if signature.subgraph is subgraph:
             rows += [[item.tensor for item in maps or ()] for maps in (signature.inputs, signature.outputs)]
@@ -63,7 +68,7 @@ def unused_tensor(view: View) -> Iterator[Finding]:
     of a rewriting that was not finished.
     """
     for number, subgraph in enumerate(view.model.subgraphs or ()):
-        used = _used_tensors(view.model, subgraph)
+        used = used_tensors(view.model, subgraph)
         unused = [index for index, tensor in enumerate(subgraph.tensors or ()) if id(tensor) not in used]
         if unused:
             message = f"{_listed('tensors', unused)} {_are(unused)} used by nothing"
@@ -214,3 +219,49 @@ def missing_signature(view: View) -> Iterator[Finding]:
     model = view.model
     if not model.signature_defs and any(isinstance(t, Table) for s in model.subgraphs or () for t in s.inputs or ()):
         yield _note("missing-signature", "the model has no signature: inputs and outputs go by number")
+
+
+def is_of_two_minds(code: OperatorCode) -> bool:
+    """Whether the two fields for an operator's number do not say the same, as far as the old one can."""
+    number = code.code
+    return int(code.builtin_code) != number or code.deprecated_builtin_code != min(number, _OLD_FIELD_HOLDS)
+
+
+@rule(
+    "operator-code-fields",
+    source="LiteRT converter/schema/schema_utils.cc: the larger of the two fields counts; run with either one alone",
+    advice="tflite-surgeon fix --select operator-code-fields writes both.",
+    hygiene=True,
+)
+def operator_code_fields(view: View) -> Iterator[Finding]:
+    """The two fields for an operator's number say different things.
+
+    The old field has one byte; a wider one was added beside it in 2020. Runtimes take the larger number, but a program
+    that reads one field alone, as older ones and many scripts do, finds operator 0, which is ADD.
+    """
+    codes = list(enumerate(view.model.operator_codes or ()))
+    split = [number for number, code in codes if is_of_two_minds(code)]
+    if split:
+        verb = "says" if len(split) == 1 else "say"
+        message = f"{_listed('operator codes', split)} {verb} different things in the old field and in the new one"
+        yield _note("operator-code-fields", message, operator_codes=split)
+
+
+@rule(
+    "dangling-metadata",
+    source="LiteRT converter/core/model_builder_base.h, ReadAllMetadata skips entries of buffers that do not exist",
+    advice="tflite-surgeon fix --select dangling-metadata removes them.",
+    hygiene=True,
+)
+def dangling_metadata(view: View) -> Iterator[Finding]:
+    """Metadata that names a buffer which the model does not list.
+
+    LiteRT passes over such an entry; other programs that read metadata look beside the list. The content of the entry
+    is not in the file.
+    """
+    model = view.model
+    lost = [repr(entry.name) for entry in model.metadata or () if isinstance(entry.buffer, BadReference)]
+    lost += ["without a name" for item in model.metadata_buffers or () if isinstance(item, BadReference)]
+    if lost:
+        message = f"metadata {', '.join(lost[:_SHOWN])}{' ...' * (len(lost) > _SHOWN)} names buffers that do not exist"
+        yield _note("dangling-metadata", message, entries=len(lost))

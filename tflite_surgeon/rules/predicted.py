@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, WRONG, Place, Problem, Stage
+from tflite_surgeon.knowledge.problems import CRASHES, NOWHERE, OK, REFUSES, UNKNOWN, WRONG, Place, Problem, Stage
 from tflite_surgeon.knowledge.runtimes import NAMES
 from tflite_surgeon.rules.registry import Finding, Severity, View
 
@@ -19,10 +19,12 @@ def predicted_findings(view: View, rules: Collection[str]) -> list[Finding]:
     """
     problems = [problem for problem in view.problems if problem.rule in rules]
     whole = {(p.rule, id(p.tensor)): p.place for p in problems if p.tensor is not None and p.place.operator is None}
-    groups: dict[tuple[str, Place, int], list[Problem]] = {}
+    groups: dict[tuple[str, Place, int, object], list[Problem]] = {}
     for problem in problems:
         place = whole.get((problem.rule, id(problem.tensor)), problem.place)
-        groups.setdefault((problem.rule, place, id(problem.tensor)), []).append(problem)
+        # Operator codes have no place of their own: each kind and version is a fault of its own.
+        kind = (problem.details.get("operator"), problem.details.get("version")) if place == NOWHERE else None
+        groups.setdefault((problem.rule, place, id(problem.tensor), kind), []).append(problem)
     return [_finding(view, problems) for problems in groups.values()]
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tflite_surgeon.edits.bias_decision import Keep, Undecided
 from tflite_surgeon.edits.draft import Draft
+from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS
 from tflite_surgeon.model.objects import Operator, SubGraph, Tensor
 from tflite_surgeon.rules.registry import Finding
 
@@ -52,11 +53,13 @@ class Wish:
             them, or "auto" to judge by the file.
         undecided: what "auto" does where the file does not tell: keep the "values", or "leave" it.
         lossy: whether repairs may run that cannot keep every number.
+        targets: the runtimes that count most.
     """
 
     keep: Keep = "auto"
     undecided: Undecided = "leave"
     lossy: bool = False
+    targets: Sequence[str] = DEFAULT_TARGETS
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,41 @@ _REPAIRS: dict[str, Repair] = {}
 # Rules whose findings no repair can settle: what the file lacks, for the rule's page.
 _LACKING: dict[str, str] = {}
 # The modules that declare repairs: importing one is what declares them.
-_FAMILIES: tuple[str, ...] = ("bias",)
+_FAMILIES: tuple[str, ...] = (
+    "file",
+    "buffers",
+    "constant_size",
+    "tensor_shape",
+    "zero_points",
+    "missing_options",
+    "indices",
+    "scale_values",
+    "zero_point_range",
+    "int16_zero_points",
+    "comparisons",
+    "multipliers",
+    "graph",
+    "shapes",
+    "node_numbers",
+    "geometry",
+    "bias_missing",
+    "bias_type",
+    "bias_zero_point",
+    "bias",
+    "weights",
+    "scale_vectors",
+    "hybrid",
+    "sparse",
+    "fused",
+    "types",
+    "schemes",
+    "same_quantization",
+    "fixed_outputs",
+    "powers_of_two",
+    "delegate",
+    "versions",
+    "upkeep",
+)
 
 
 def repair(rule: str, phase: Phase, does: str, lacks: str = "") -> Callable[[Single], Single]:

@@ -230,11 +230,6 @@ def before_running(index: int, subgraph: SubGraph) -> Iterator[Problem]:
         else:
             message = "an input of the model holds constant data, and the process dies when the application writes it"
             yield Problem("constant-input", CRASHES, On.TFLITE, Stage.INVOKE, message, None, given, place=Place(index))
-    sized = (getattr(tensor, "type", 5) not in _WITHOUT_BYTES for tensor in subgraph.inputs or ())
-    if not subgraph.operators and any(sized):
-        # Nothing is allocated then, not even what the application writes its inputs to.
-        message = "the subgraph has no operators, and so no memory for its inputs"
-        yield refused(_NO_MEMORY, message, at=Stage.INVOKE, place=Place(index))
 
 
 def memory(index: int, subgraph: SubGraph) -> Iterator[Problem]:
@@ -299,8 +294,6 @@ def doubled(index: int, survey: Survey) -> Iterator[Problem]:
 def outputs_without_data(index: int, subgraph: SubGraph, survey: Survey) -> Iterator[Problem]:
     """Outputs of the model that nobody computes: there is no memory to read."""
     given = {id(tensor) for tensor in subgraph.inputs or ()}
-    if given and not subgraph.operators:
-        return  # There is no memory for the inputs either, which is met before.
     for tensor in subgraph.outputs or ():
         if not isinstance(tensor, Table) or id(tensor) in survey.producers or id(tensor) in given:
             continue

@@ -57,7 +57,7 @@ _LSTM_KERNELS = (0, 1)
 _WEIGHTS_FORMATS = (0, 1)
 _READ = frozenset([*_NEEDED, *_TYPED, *_ARRAYS, "BUCKETIZE", "LSTM"])
 # Operators whose options matter, and their table: any other is passed over.
-_OPTIONS = {
+OPTIONS = {
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "CONCATENATION": "ConcatenationOptions",
@@ -96,7 +96,7 @@ def problems(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
                 yield refused(_CUSTOM_OPTIONS, message, place=Place(index, number))
             yield from custom.without_options(operator, Place(index, number))
         else:
-            wanted, options = _OPTIONS.get(name), operator.builtin_options
+            wanted, options = OPTIONS.get(name), operator.builtin_options
             if wanted is not None and options is not None and getattr(options, "table", "") != wanted:
                 yield _passed_over(name, getattr(options, "table", "options of an unknown kind"), Place(index, number))
             if name in _READ:

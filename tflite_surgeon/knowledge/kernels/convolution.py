@@ -31,6 +31,7 @@ from tflite_surgeon.knowledge.kernels.filters import (
     warn_of_activation,
     window_of,
 )
+from tflite_surgeon.knowledge.kernels.layers import has_useful_weights_scales
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.kernels.registry import kernel
@@ -188,6 +189,7 @@ def _float_weights(node: KernelNode, weights: Operand, groups: int) -> None:
         message = f"the {weights.type} weights have no scale, the kernel takes 0: the output is the bias alone"
         node.wrong("missing-quantization", message, weights)
         return
+    has_useful_weights_scales(node, weights)
     count, channels = len(weights.scales), weights.dim(0)
     by_channel = count > 1 and weights.type != UINT8 and min(weights.scales) != max(weights.scales)
     if groups > 1 and channels is not None and count != channels:

@@ -33,7 +33,7 @@ from tflite_surgeon.knowledge.kernels.filters import (
     warn_of_axis,
     window_of,
 )
-from tflite_surgeon.knowledge.kernels.layers import ignores_weights_zero_point
+from tflite_surgeon.knowledge.kernels.layers import has_useful_weights_scales, ignores_weights_zero_point
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.kernels.registry import kernel
@@ -197,6 +197,7 @@ def _depthwise_hybrid(node: KernelNode, weights: Operand) -> None:
     if not weights.is_affine:
         node.refuse(_DEPTHWISE_HYBRID, "the INT8 weights have no scale", weights)
         return
+    has_useful_weights_scales(node, weights)
     length, count = weights.dim(weights.axis), len(weights.scales)
     if length is not None and count != length:
         message = f"the weights have {count} scales for the {length} indices of dimension {weights.axis}"

@@ -7,6 +7,7 @@ from tflite_surgeon.knowledge.kernels.layers import (
     computes_with_scales,
     has_activation_range,
     has_multiplier,
+    has_useful_weights_scales,
     ignores_bias_zero_point,
     ignores_weights_zero_point,
     refuse_unscaled,
@@ -360,6 +361,8 @@ def _check_hybrid(node: KernelNode, weights: Operand) -> None:
     elif len(weights.scales) > 1 or not (weights.is_affine or weights.has_plain_scales):
         message = f"the weights have {len(weights.scales) or 'other'} scales, beside floats the kernel finds none"
         node.wrong("quantization-scheme", message, weights, on=On.V2_14)
+    else:
+        has_useful_weights_scales(node, weights)
     if weights.type == "INT4" and not weights.has_plain_scales:
         message = "the kernel looks for the scale of INT4 weights that have none: whether it dies depends on memory"
         node.doubt("quantization-scheme", message, weights, on=On.V2_14, at=Stage.INVOKE)

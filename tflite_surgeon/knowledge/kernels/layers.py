@@ -36,6 +36,7 @@ _ACTIVATION_RANGE = Said("activation-range", _FILE, "no_integer_overflow_from_qu
 _RANGE_TYPE = Said("operator-types", _FILE, "false was not true")
 
 INTEGERS = ("UINT8", "INT8", "INT16")
+_HELD = {"UINT8": (0, 255), "INT8": (-128, 127), "INT16": (-32768, 32767)}
 _CHANNELWISE_INPUTS = ("INT8", "INT16")
 _CHANNELWISE_WEIGHTS = ("INT8", "INT4")
 
@@ -175,6 +176,7 @@ def has_activation_range(node: KernelNode, result: Operand, activation: str, on:
             _RANGE_TYPE, f"the output is {result.type}, the kernel makes UINT8, INT8 or INT16 integers", result, on=on
         )
         return
+    holds_zero_point(node, result, on)
     bounds = _BOUNDS.get(activation)
     scale = result.scale
     if bounds is None or scale > _ALWAYS_IN_RANGE:
@@ -196,6 +198,19 @@ def computes_with_scales(node: KernelNode, source: Operand, weights: Operand, re
         has_useful_output_scale(node, result)
     if len(source.scales) > 1:
         _reads_no_scale(node, source, "input")
+    has_useful_weights_scales(node, weights)
+
+
+def holds_zero_point(node: KernelNode, result: Operand, on: On | None = None) -> None:
+    """Whether an output's zero point is an integer of its type; kernels take any, and clip or cut what they compute."""
+    point, (low, high) = result.zero_point, _HELD[result.type]
+    if not low <= point <= high:
+        message = f"the output has zero point {point}, {result.type} goes from {low} to {high}: results are cut off"
+        node.wrong("zero-point-range", message, result, on=on)
+
+
+def has_useful_weights_scales(node: KernelNode, weights: Operand) -> None:
+    """Scales of weights that mean nothing, with which kernels compute nevertheless; also beside a float input."""
     scales = weights.scales
     if scales and not (min(scales) > 0 and max(scales) <= LARGEST):
         for channel, scale in enumerate(scales):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import isfinite
 
 from tflite_surgeon.knowledge.kernels.filters import warn_of_axis
+from tflite_surgeon.knowledge.kernels.layers import holds_zero_point
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.kernels.sayings import NO_FILTER, NO_INPUT, NO_OUTPUT
@@ -162,6 +163,7 @@ def activation_range(node: KernelNode, options: str | None, result: Operand) -> 
             _OUTPUT_TYPE, f"the output is {result.type}, the kernel writes {', '.join(_QUANTISED_OUTPUTS)}", result
         )
         return
+    holds_zero_point(node, result)
     name = "NONE" if options is None else node.activation(options)
     for bound in _BOUNDS.get(name, ()):
         quotient = _ratio(bound, result.scale) if bound >= 0 else -_ratio(-bound, result.scale)

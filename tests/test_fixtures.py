@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 import tflite_surgeon as ts
 from tests import builders
-from tests.interpreters import session
+from tests.interpreters import same_outputs, session
+from tflite_surgeon.model import compare
 
 FOLDER = Path(__file__).resolve().parent.parent / "fixtures"
 NAMES = ("per_tensor", "per_channel", "uint8", "shared")
@@ -23,6 +25,7 @@ INTEGERS = [
 
 
 HEALTHY = FOLDER / "healthy_200.tflite"
+BROKEN = FOLDER / "broken_40.tflite"
 INTEGER_WEIGHTS = FOLDER / "integer_weights.tflite"
 
 
@@ -41,7 +44,9 @@ def test_the_script_makes_the_files_that_are_here(tmp_path):
     make_fixtures().main(tmp_path)
     made = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     assert made == {file.name: file.read_bytes() for file in FOLDER.glob("*.tflite")}
-    assert sorted(made) == sorted([HEALTHY.name, INTEGER_WEIGHTS.name, *(path(name).name for name in NAMES)])
+    assert sorted(made) == sorted(
+        [HEALTHY.name, BROKEN.name, INTEGER_WEIGHTS.name, *(path(name).name for name in NAMES)]
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,6 +141,25 @@ def test_the_healthy_one_runs(runtime):
     run = session(runtime).run(HEALTHY.read_bytes(), seed=1)
     assert run.ok, run.message
     assert len(set(run.outputs[0][0].reshape(-1).tolist())) > 1
+
+
+def test_what_was_broken_forty_times_becomes_the_healthy_one():
+    outcome = ts.fix(ts.load(BROKEN))
+    counts = Counter(item.finding.rule for item in outcome.repairs)
+    assert counts == dict.fromkeys(
+        ("bias-scale", "bias-type", "quantized-dimension", "xnnpack-zero-point", "zero-point-count"), 8
+    )
+    assert outcome.left == ()
+    assert ts.check(outcome.model) == []
+    assert list(compare.changes(ts.load(HEALTHY), outcome.model)) == []
+
+
+@pytest.mark.parametrize("runtime", ["litert", "litert-no-delegate", "tflite-2.14", "tflm"])
+def test_repaired_it_computes_what_the_healthy_one_does(runtime):
+    real = session(runtime)
+    assert not real.run(BROKEN).ok
+    fixed = real.run(ts.dumps(ts.fix(ts.load(BROKEN)).model), seed=1)
+    assert same_outputs(real.run(HEALTHY, seed=1), fixed)
 
 
 @pytest.mark.parametrize("runtime", ["litert", "litert-no-delegate", "tflite-2.14"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.problems import OK
@@ -17,8 +17,10 @@ _SHOWN = 8
 _SAMPLE = 64
 # Buffers looked at before their memory is let go: each takes up to three large pages of a mapped file.
 _LET_GO_EVERY = 64
-# How many places are looked at in all buffers, and in those that do not differ there before their bytes are read.
+# How many places are looked at in all buffers, and in long ones that do not differ there before their bytes are read.
 _PLACES, _MORE_PLACES = 3, 16
+# Bytes that are read at once, at first.
+_PIECE = 4096
 _SOURCE = "the schema; no runtime looks: run with and without in every runtime"
 
 
@@ -154,28 +156,41 @@ def duplicate_buffer(view: View) -> Iterator[Finding]:
 def _sample(data: bytes | bytearray | memoryview, places: int) -> bytes:
     """Bytes at so many places, from the first to the last."""
     last = max(len(data) - _SAMPLE, 0)
-    starts = (last * place // (places - 1) for place in range(places))
-    return b"".join(bytes(data[start : start + _SAMPLE]) for start in starts)
+    return b"".join([data[start : start + _SAMPLE] for start in [last * n // (places - 1) for n in range(places)]])
 
 
 def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
-    """Those of the buffers that hold the same bytes as one before them."""
-    seen: set[bytes] = set()
+    """Those of the buffers, all of one length, that hold the same bytes as one before them."""
+    length = _length(view.model, alike[0])
+    if length > _PIECE:
+        parts = _told_apart(view, alike, lambda data: _sample(data, _MORE_PLACES))
+    else:
+        parts = [alike]
+    start, size = 0, _PIECE
+    while parts and start < length:
+        end = start + size
+        # Digests of pieces, each twice as long as the one before: what differs early is not read to its end.
+        parts = [
+            part
+            for group in parts
+            for part in _told_apart(view, group, lambda data: hashlib.sha256(data[start:end]).digest())  # noqa: B023
+        ]
+        start, size = end, 2 * size
+    for group in parts:
+        yield from group[1:]
+
+
+def _told_apart(
+    view: View, numbers: Sequence[int], tell: Callable[[bytes | bytearray | memoryview], bytes]
+) -> list[list[int]]:
+    """The buffers by what is told of them; those that are alone are left out."""
     buffers = view.model.buffers or []
     groups: dict[bytes, list[int]] = {}
-    for count, number in enumerate(alike):
-        data = buffers[number].data or b""
-        short = len(data) <= _MORE_PLACES * _SAMPLE
-        groups.setdefault(bytes(data) if short else _sample(data, _MORE_PLACES), []).append(number)
+    for count, number in enumerate(numbers):
+        groups.setdefault(tell(buffers[number].data or b""), []).append(number)
         if not count % _LET_GO_EVERY:
             view.let_go()
-    for count, number in enumerate(number for group in groups.values() if len(group) > 1 for number in group):
-        digest = hashlib.sha256(buffers[number].data or b"").digest()
-        if digest in seen:
-            yield number
-        seen.add(digest)
-        if not count % _LET_GO_EVERY:
-            view.let_go()
+    return [group for group in groups.values() if len(group) > 1]
 
 
 @rule(

@@ -25,6 +25,7 @@ _INT32 = 1 << 31
 # such is found usable without making a number of each.
 _UPPER_BYTES = slice(3 if sys.byteorder == "little" else 0, None, 4)
 _USABLE_UPPER_BYTES = bytes(range(0x01, 0x7F))
+_BELOW_HALF_UPPER_BYTES = bytes(range(0x01, 0x3F))
 # A product of two float32 scales, rounded, may differ from the converter's by this many units in the last place:
 # real, healthy biases are off by up to 1.5.
 TOLERATED_ULPS = 2
@@ -88,6 +89,26 @@ def are_same_scales(stored: Sequence[float], expected: Sequence[float]) -> bool:
     return first == second or max(map(abs, map(sub, _bits(first), _bits(second)))) <= TOLERATED_ULPS
 
 
+def are_products(stored: Sequence[float], factor: float, scales: Sequence[float]) -> bool:
+    """Whether stored scales are a factor times other scales, all usable, up to what rounding explains."""
+    if len(stored) != len(scales):
+        return False
+    if len(stored) == 1:
+        expected = float32(factor * scales[0])
+        return is_usable_scale(expected) and (stored[0] == expected or is_same_scale(stored[0], expected))
+    products = array("f", [factor * scale for scale in scales])
+    if _stored(stored) == products.tobytes():
+        return are_usable_scales(products)
+    return are_usable_scales(products) and are_same_scales(stored, products)
+
+
+def largest(scales: Sequence[float]) -> float:
+    """The largest of usable scales, or 0.5 where the upper bytes of many show that none is larger."""
+    if len(scales) > 1 and not _stored(scales)[_UPPER_BYTES].translate(None, _BELOW_HALF_UPPER_BYTES):
+        return 0.5
+    return max(scales)
+
+
 def are_int32(zero_points: Sequence[int]) -> bool:
     """Whether runtimes keep zero points as they are, of which the file has 64 bits and they 32."""
     return are_zero(zero_points) or -_INT32 <= min(zero_points) <= max(zero_points) < _INT32
@@ -96,7 +117,8 @@ def are_int32(zero_points: Sequence[int]) -> bool:
 def are_zero(zero_points: Sequence[int]) -> bool:
     """Whether all are 0; of a long vector the bytes are looked at, without making a number of each."""
     if isinstance(zero_points, array):
-        return not zero_points.tobytes().strip(b"\0")
+        stored = zero_points.tobytes()
+        return stored == bytes(len(stored))
     return not any(zero_points)
 
 

@@ -165,7 +165,7 @@ def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
     if length > _PIECE:
         parts = _told_apart(view, alike, lambda data: _sample(data, _MORE_PLACES))
     else:
-        parts = [alike]
+        parts = [list(alike)]
     start, size = 0, _PIECE
     while parts and start < length:
         end = start + size

@@ -11,6 +11,7 @@ from inspect import cleandoc
 from typing import Any
 
 from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.knowledge.alike import Alikes
 from tflite_surgeon.knowledge.kernels.registry import micro_kernels, tflite_kernels
 from tflite_surgeon.knowledge.prediction import predict
 from tflite_surgeon.knowledge.problems import Problem, Said, sayings
@@ -96,7 +97,7 @@ class View:
     def placement(self, subgraph: SubGraph) -> Placement:
         found = self._placements.get(id(subgraph))
         if found is None:
-            found = self._placements[id(subgraph)] = Placement(subgraph)
+            found = self._placements[id(subgraph)] = Placement(subgraph, self.alikes)
         return found
 
     def let_go(self) -> None:
@@ -105,9 +106,14 @@ class View:
             self.model.source.reader.let_go()
 
     @cached_property
+    def alikes(self) -> Alikes:
+        """The nodes that are alike."""
+        return Alikes(self.model)
+
+    @cached_property
     def problems(self) -> list[Problem]:
         """What each runtime meets on its way, in that order."""
-        return predict(self.model, self.placement)
+        return predict(self.model, self.placement, self.alikes)
 
     @cached_property
     def tensor_numbers(self) -> dict[int, int]:

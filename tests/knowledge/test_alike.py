@@ -12,6 +12,7 @@ import pytest
 import tflite_surgeon as ts
 from tests.builders import Net, chain, enum_class, net_layer, table_class
 from tflite_surgeon.knowledge.alike import Alikes
+from tflite_surgeon.quantization import float32s
 
 KINDS = ("INT8", "UINT8", "INT16", "FLOAT32")
 OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -61,7 +62,7 @@ def _tensor(random: Random, change: Callable[[Any], None]) -> Change:
 
     def apply(operator: Any, model: ts.Model) -> None:
         tensors = [*(operator.inputs or []), *(operator.outputs or [])]
-        if position < len(tensors) and tensors[position] is not None:
+        if position < len(tensors) and isinstance(tensors[position], ts.Tensor):
             change(tensors[position])
 
     return apply
@@ -78,9 +79,26 @@ def _scale(random: Random) -> Change:
         scales = quantization.scale or []
         for number in range(len(scales)):
             if channel is None or number == channel % len(scales):
-                scales[number] = float.fromhex((scales[number] * factor).hex())
+                scales[number] *= factor
 
     return _quantization(random, change)
+
+
+def _units(random: Random) -> Change:
+    """Input, bias and output in larger or smaller units that still suit each other."""
+    factor, positions = random.choice((1e-8, 1e-7, 1e-6, 1e-5, 1e3, 1e5)), random.choice(((0, 2, 3), (0, 2), (3,)))
+    activation = random.choice((0, 1, 3))
+
+    def apply(operator: Any, model: ts.Model) -> None:
+        tensors = [*(operator.inputs or []), *(operator.outputs or [])]
+        for position in positions:
+            quantization = getattr(tensors[position], "quantization", None) if position < len(tensors) else None
+            if quantization is not None and quantization.scale:
+                quantization.scale = float32s([scale * factor for scale in quantization.scale])
+        if hasattr(operator.builtin_options, "fused_activation_function"):
+            operator.builtin_options.fused_activation_function = enum_class("ActivationFunctionType")(activation)
+
+    return apply
 
 
 def _points(random: Random) -> Change:
@@ -110,10 +128,10 @@ def _shape(random: Random) -> Change:
     axis, length = random.randrange(4), random.choice((-1, 0, 1, 2, 3, 4, 5, 1 << 31))
 
     def change(tensor: Any) -> None:
-        if axis < len(tensor.shape):
+        if axis < len(tensor.shape or ()):
             tensor.shape[axis] = length
-        elif random.random() < 0.5:
-            tensor.shape.append(1)
+        else:
+            tensor.shape = [*(tensor.shape or ()), 1]
 
     return _tensor(random, change)
 
@@ -173,7 +191,7 @@ def _reference(random: Random) -> Change:
     return apply
 
 
-CHANGES = (_scale, _scale, _points, _form, _shape, _field, _option, _option, _node, _reference)
+CHANGES = (_scale, _scale, _units, _points, _form, _shape, _field, _option, _option, _node, _reference)
 
 
 def answers(model: ts.Model) -> str:
@@ -196,7 +214,7 @@ def test_answers_are_those_of_a_check_of_each_node(
     operator: str, kind: str, per_channel: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = Random(f"{operator} {kind} {per_channel}")
-    for _ in range(150):
+    for _ in range(80):
         model = three(operator, kind, per_channel)
         for _ in range(random.choice((1, 1, 2))):
             change = random.choice(CHANGES)(random)
@@ -226,3 +244,15 @@ def test_healthy_layers_of_different_scales_are_alike(operator: str, kind: str) 
     groups = {id(alikes.of(node)) for node in model.subgraphs[0].operators}
     assert len(groups) == 1
     assert id(None) not in groups
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_an_output_scale_too_small_for_the_activation_is_told(operator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = three(operator, "INT8", per_channel=False)
+    for node in model.subgraphs[0].operators:
+        node.builtin_options.fused_activation_function = enum_class("ActivationFunctionType")["RELU6"]
+    for tensor in (node.inputs[0], node.inputs[2], node.outputs[0]):
+        tensor.quantization.scale = float32s([1e-8 * scale for scale in tensor.quantization.scale])
+    together, each = both_answers(model, monkeypatch)
+    assert together == each
+    assert "activation-range" in together

@@ -13,12 +13,12 @@ from tflite_surgeon.model.objects import Model, SubGraph
 from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
 _SHOWN = 8
-# Buffers are taken to differ where these many bytes at their start, middle or end do: weights are not read for it.
+# Buffers are taken to differ where these many bytes at their start do, or at other places of long ones: most weights
+# are not read for it.
 _SAMPLE = 64
-# Buffers looked at before their memory is let go: each takes up to three large pages of a mapped file.
-_LET_GO_EVERY = 64
-# How many places are looked at in all buffers, and in long ones that do not differ there before their bytes are read.
-_PLACES, _MORE_PLACES = 3, 16
+_PLACES = 16
+# What looking at one place takes of a mapped file: the pages around it.
+_AROUND = 1 << 17
 # Bytes that are read at once, at first.
 _PIECE = 4096
 _SOURCE = "the schema; no runtime looks: run with and without in every runtime"
@@ -136,9 +136,8 @@ def duplicate_buffer(view: View) -> Iterator[Finding]:
     for number, buffer in enumerate(buffers):
         data = buffer.data
         if data is not None and len(data) > _SAMPLE:
-            groups.setdefault((len(data), _sample(data, _PLACES)), []).append(number)
-            if not number % _LET_GO_EVERY:
-                view.let_go()
+            groups.setdefault((len(data), bytes(data[:_SAMPLE])), []).append(number)
+            view.has_read(_AROUND)
     twice: list[int] = []
     for alike in groups.values():
         if len(alike) > 1:
@@ -153,17 +152,17 @@ def duplicate_buffer(view: View) -> Iterator[Finding]:
         yield _note("duplicate-buffer", message, buffers=twice, bytes=size)
 
 
-def _sample(data: bytes | bytearray | memoryview, places: int) -> bytes:
-    """Bytes at so many places, from the first to the last."""
-    last = max(len(data) - _SAMPLE, 0)
-    return b"".join([data[start : start + _SAMPLE] for start in [last * n // (places - 1) for n in range(places)]])
+def _sample(data: bytes | bytearray | memoryview) -> bytes:
+    """Bytes at several places, from the first to the last."""
+    last = len(data) - _SAMPLE
+    return b"".join([data[start : start + _SAMPLE] for start in [last * n // (_PLACES - 1) for n in range(_PLACES)]])
 
 
 def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
     """Those of the buffers, all of one length, that hold the same bytes as one before them."""
     length = _length(view.model, alike[0])
     if length > _PIECE:
-        parts = _told_apart(view, alike, lambda data: _sample(data, _MORE_PLACES))
+        parts = _told_apart(view, alike, _sample, min(length, _PLACES * _AROUND))
     else:
         parts = [list(alike)]
     start, size = 0, _PIECE
@@ -173,7 +172,7 @@ def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
         parts = [
             part
             for group in parts
-            for part in _told_apart(view, group, lambda data: hashlib.sha256(data[start:end]).digest())  # noqa: B023
+            for part in _told_apart(view, group, lambda data: hashlib.sha256(data[start:end]).digest(), size)  # noqa: B023
         ]
         start, size = end, 2 * size
     for group in parts:
@@ -181,15 +180,14 @@ def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
 
 
 def _told_apart(
-    view: View, numbers: Sequence[int], tell: Callable[[bytes | bytearray | memoryview], bytes]
+    view: View, numbers: Sequence[int], tell: Callable[[bytes | bytearray | memoryview], bytes], size: int
 ) -> list[list[int]]:
-    """The buffers by what is told of them; those that are alone are left out."""
+    """The buffers by what is told of them, for which so many bytes are read; those that are alone are left out."""
     buffers = view.model.buffers or []
     groups: dict[bytes, list[int]] = {}
-    for count, number in enumerate(numbers):
+    for number in numbers:
         groups.setdefault(tell(buffers[number].data or b""), []).append(number)
-        if not count % _LET_GO_EVERY:
-            view.let_go()
+        view.has_read(size)
     return [group for group in groups.values() if len(group) > 1]
 
 

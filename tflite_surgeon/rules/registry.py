@@ -20,6 +20,8 @@ from tflite_surgeon.knowledge.xnnpack import Placement
 from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.objects import Model, SubGraph, Tensor
 
+_LET_GO_FROM = 16 << 20
+
 
 class Severity(IntEnum):
     """How bad a finding is for the selected runtimes."""
@@ -93,6 +95,7 @@ class View:
         self.model = model
         self.targets = tuple(targets)
         self._placements: dict[int, Placement] = {}
+        self._read = 0
 
     def placement(self, subgraph: SubGraph) -> Placement:
         found = self._placements.get(id(subgraph))
@@ -100,9 +103,11 @@ class View:
             found = self._placements[id(subgraph)] = Placement(subgraph, self.alikes)
         return found
 
-    def let_go(self) -> None:
-        """Free the memory that reading constants of a mapped file has taken: for rules that touch many."""
-        if self.model.source is not None:
+    def has_read(self, size: int) -> None:
+        """Note that a rule has read so much of constants: every few megabytes the memory of a mapped file is freed."""
+        self._read += size
+        if self._read >= _LET_GO_FROM and self.model.source is not None:
+            self._read = 0
             self.model.source.reader.let_go()
 
     @cached_property

@@ -25,6 +25,8 @@ _INT32 = 1 << 31
 # such is found usable without making a number of each.
 _UPPER_BYTES = slice(3 if sys.byteorder == "little" else 0, None, 4)
 _USABLE_UPPER_BYTES = bytes(range(0x01, 0x7F))
+# So many numbers are compared one by one as fast as their bytes.
+_FEW = 16
 _BELOW_HALF_UPPER_BYTES = bytes(range(0x01, 0x3F))
 # A product of two float32 scales, rounded, may differ from the converter's by this many units in the last place:
 # real, healthy biases are off by up to 1.5.
@@ -131,7 +133,7 @@ def are_products(stored: Sequence[float], factor: float, scales: Sequence[float]
 
 def largest(scales: Sequence[float]) -> float:
     """The largest of usable scales, or 0.5 where the upper bytes of many show that none is larger."""
-    if len(scales) > 1 and not _stored(scales)[_UPPER_BYTES].translate(None, _BELOW_HALF_UPPER_BYTES):
+    if len(scales) > _FEW and not _stored(scales)[_UPPER_BYTES].translate(None, _BELOW_HALF_UPPER_BYTES):
         return 0.5
     return max(scales)
 

@@ -33,8 +33,8 @@ _MANY = 1 << 31
 _COUNTS_BOUNDS_FROM = 1e-8
 # XNNPACK's limit for input scale x weights scale / output scale, 256, with room for what rounding does to it.
 _MOST_RESCALED = 255.0
-# Zero points of the types that have others than 0.
-_OFFSETS = {"INT8": (-128, 127), "UINT8": (0, 255)}
+# Zero points of the types, by their numbers, that have others than 0: INT8 and UINT8.
+_OFFSETS = {9: (-128, 127), 3: (0, 255)}
 _BIAS_BYTES = {"INT32": 4, "INT64": 8}
 
 _Form = tuple[int, bool, int, bool]
@@ -75,6 +75,7 @@ class Alikes:
     def __init__(self, model: Model) -> None:
         self._sentinel = model.buffers[0] if model.buffers else None
         self._looks: dict[int, int] = {}
+        self._are_ordinary: dict[tuple[int, ...], bool] = {}
         self._number_of: dict[tuple[Any, ...], int] = {}
         self._seen: list[tuple[Any, ...]] = [()]
         self._readers: dict[int, _Reader | None] = {}
@@ -99,10 +100,14 @@ class Alikes:
         return found
 
     def _look(self, tensor: Tensor) -> tuple[Any, ...] | None:
-        shape, buffer = tensor.shape, tensor.buffer
-        if shape is None or tensor.is_variable or tensor.sparsity is not None or tensor.external_buffer:
+        stored, buffer = tensor.shape, tensor.buffer
+        if stored is None or tensor.is_variable or tensor.sparsity is not None or tensor.external_buffer:
             return None
-        if not isinstance(buffer, Table) or (shape and min(shape) <= 0) or prod(shape) >= _MANY:
+        shape = tuple(stored)
+        is_ordinary = self._are_ordinary.get(shape)
+        if is_ordinary is None:
+            is_ordinary = self._are_ordinary[shape] = min(shape, default=1) > 0 and prod(shape) < _MANY
+        if not is_ordinary or not isinstance(buffer, Table):
             return None
         data, size = buffer.data, None
         if data is not None:
@@ -114,12 +119,11 @@ class Alikes:
                 return None
         elif buffer.offset > 1:
             return None
-        form = None
-        if tensor.quantization is not None:
-            form = _form(tensor.quantization, tensor)
-            if form is None:
-                return None
-        return tensor.type, tuple(shape), size, buffer.outside, form
+        quantization = tensor.quantization
+        if quantization is None:
+            return tensor.type, shape, size, buffer.outside, None
+        form = _form(quantization, tensor.type)
+        return None if form is None else (tensor.type, shape, size, buffer.outside, form)
 
     def of(self, operator: Operator) -> Group | None:
         """The group that a node is in."""
@@ -143,9 +147,13 @@ class Alikes:
         if reader is None or inputs is None or outputs is None or len(inputs) != 3 or len(outputs) != 1:
             return None
         (source, weights, bias), result = inputs, outputs[0]
-        for tensor in (source, weights, bias, result):
-            if not isinstance(tensor, Table):
-                return None
+        if not (
+            isinstance(source, Table)
+            and isinstance(weights, Table)
+            and isinstance(bias, Table)
+            and isinstance(result, Table)
+        ):
+            return None
         if source is result or weights is result or bias is result or _has_more(operator, reader.table):
             return None
         looks = self.look(source), self.look(weights), self.look(bias), self.look(result)
@@ -197,7 +205,7 @@ def _has_more(operator: Operator, options: str) -> bool:
     )
 
 
-def _form(quantization: QuantizationParameters, tensor: Tensor) -> _Form | None:
+def _form(quantization: QuantizationParameters, type_number: int) -> _Form | None:
     """How many scales, whether there is an offset, along which dimension, whether every bound can be counted.
 
     None where it is out of the ordinary.
@@ -205,15 +213,16 @@ def _form(quantization: QuantizationParameters, tensor: Tensor) -> _Form | None:
     scales, points = quantization.scale, quantization.zero_point
     if not scales or not points or quantization.details is not None or len(points) != len(scales):
         return None
-    if len(scales) > 1:
+    count = len(scales)
+    if count > 1:
         if not (are_zero(points) and are_usable_scales(scales)):
             return None
-        return len(scales), False, quantization.quantized_dimension, False
+        return count, False, quantization.quantized_dimension, False
     scale, point = scales[0], points[0]
     if not SMALLEST_NORMAL <= scale <= LARGEST:
         return None
     if point:
-        low, high = _OFFSETS.get(tensor.type_name, (0, 0))
+        low, high = _OFFSETS.get(type_number, (0, 0))
         if not low <= point <= high:
             return None
     return 1, point != 0, quantization.quantized_dimension, scale > _COUNTS_BOUNDS_FROM

@@ -294,9 +294,10 @@ def all_bias_uses(model: Model, is_right: Callable[[Operator], bool] | None = No
         model: the model.
         is_right: tells quickly of many nodes that their bias is right: they are left out.
     """
-    for node in model.nodes():
-        if is_right is None or not is_right(node.operator):
-            yield from bias_uses(node)
+    for number, subgraph in enumerate(model.subgraphs or ()):
+        for index, operator in enumerate(subgraph.operators or ()):
+            if is_right is None or not is_right(operator):
+                yield from bias_uses(Node(subgraph, number, operator, index))
 
 
 def by_identity(uses: list[BiasUse], role: str) -> dict[int, list[BiasUse]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.problems import OK
@@ -49,7 +50,7 @@ def _used_tensors(model: Model, subgraph: SubGraph) -> set[int]:
     for signature in model.signature_defs or ():
         if signature.subgraph is subgraph:
             rows += [[item.tensor for item in maps or ()] for maps in (signature.inputs, signature.outputs)]
-    return {id(tensor) for row in rows for tensor in row or ()}
+    return set(map(id, chain.from_iterable(filter(None, rows))))
 
 
 @rule(
@@ -111,7 +112,7 @@ def unused_operator_code(view: View) -> Iterator[Finding]:
     LiteRT looks for a kernel for each code all the same: an unused one of a version that it lacks keeps a model from
     loading.
     """
-    used = {id(node.operator.opcode) for node in view.model.nodes()}
+    used = {id(operator.opcode) for subgraph in view.model.subgraphs or () for operator in subgraph.operators or ()}
     codes = view.model.operator_codes or ()
     unused = [number for number, code in enumerate(codes) if id(code) not in used]
     if unused:

@@ -18,7 +18,7 @@ from tflite_surgeon.knowledge.problems import Problem, Said, sayings
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.knowledge.xnnpack import Placement
 from tflite_surgeon.model.bulk import without_collecting
-from tflite_surgeon.model.objects import Model, SubGraph, Tensor
+from tflite_surgeon.model.objects import Model, Node, SubGraph, Tensor
 
 _LET_GO_FROM = 16 << 20
 
@@ -119,6 +119,17 @@ class View:
     def problems(self) -> list[Problem]:
         """What each runtime meets on its way, in that order."""
         return predict(self.model, self.placement, self.alikes)
+
+    def nodes_named(self, *names: str) -> Iterator[Node]:
+        """The operators of some names, in the order of their nodes."""
+        are_named: dict[int, bool] = {}
+        for number, subgraph in enumerate(self.model.subgraphs or ()):
+            for index, operator in enumerate(subgraph.operators or ()):
+                is_named = are_named.get(id(operator.opcode))
+                if is_named is None:
+                    is_named = are_named[id(operator.opcode)] = operator.name in names
+                if is_named:
+                    yield Node(subgraph, number, operator, index)
 
     @cached_property
     def tensor_numbers(self) -> dict[int, int]:

@@ -9,7 +9,7 @@ anything out of the ordinary is in no group, and is looked at by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -139,21 +139,17 @@ class Alikes:
 
     def _find(self, operator: Operator) -> Group | None:
         opcode = operator.opcode
-        inputs: Sequence[Any] | None = operator.inputs
-        outputs: Sequence[Any] | None = operator.outputs
+        inputs, outputs = operator.inputs, operator.outputs
         reader = self._readers.get(id(opcode), _UNKNOWN)
         if reader is _UNKNOWN:
             reader = self._readers[id(opcode)] = _reader_of(opcode)
         if reader is None or inputs is None or outputs is None or len(inputs) != 3 or len(outputs) != 1:
             return None
-        (source, weights, bias), result = inputs, outputs[0]
-        if not (
-            isinstance(source, Table)
-            and isinstance(weights, Table)
-            and isinstance(bias, Table)
-            and isinstance(result, Table)
-        ):
-            return None
+        tensors: tuple[Any, ...] = (*inputs, *outputs)
+        source, weights, bias, result = tensors
+        for tensor in tensors:
+            if not isinstance(tensor, Table):
+                return None
         if source is result or weights is result or bias is result or _has_more(operator, reader.table):
             return None
         looks = self.look(source), self.look(weights), self.look(bias), self.look(result)

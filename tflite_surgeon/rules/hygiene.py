@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -161,6 +160,8 @@ def _sample(data: bytes | bytearray | memoryview) -> bytes:
 
 def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
     """Those of the buffers, all of one length, that hold the same bytes as one before them."""
+    from hashlib import sha256  # Takes longer to import than most models have use for it.
+
     length = _length(view.model, alike[0])
     if length > _PIECE:
         parts = _told_apart(view, alike, _sample, min(length, _PLACES * _AROUND))
@@ -173,7 +174,7 @@ def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
         parts = [
             part
             for group in parts
-            for part in _told_apart(view, group, lambda data: hashlib.sha256(data[start:end]).digest(), size)  # noqa: B023
+            for part in _told_apart(view, group, lambda data: sha256(data[start:end]).digest(), size)  # noqa: B023
         ]
         start, size = end, 2 * size
     for group in parts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.problems import OK
@@ -152,45 +153,34 @@ def duplicate_buffer(view: View) -> Iterator[Finding]:
         yield _note("duplicate-buffer", message, buffers=twice, bytes=size)
 
 
-def _sample(data: bytes | bytearray | memoryview) -> bytes:
-    """Bytes at several places, from the first to the last."""
-    last = len(data) - _SAMPLE
-    return b"".join([data[start : start + _SAMPLE] for start in [last * n // (_PLACES - 1) for n in range(_PLACES)]])
-
-
-def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
+def _copies(view: View, alike: list[int]) -> Iterator[int]:
     """Those of the buffers, all of one length, that hold the same bytes as one before them."""
     from hashlib import sha256  # Takes longer to import than most models have use for it.
 
-    length = _length(view.model, alike[0])
-    if length > _PIECE:
-        parts = _told_apart(view, alike, _sample, min(length, _PLACES * _AROUND))
-    else:
-        parts = [list(alike)]
+    length, parts = _length(view.model, alike[0]), [alike]
+    for place in range(1, _PLACES) if length > _PIECE else ():
+        start = (length - _SAMPLE) * place // (_PLACES - 1)
+        parts = _told_apart(view, parts, slice(start, start + _SAMPLE), bytes)
     start, size = 0, _PIECE
     while parts and start < length:
-        end = start + size
         # Digests of pieces, each twice as long as the one before: what differs early is not read to its end.
-        parts = [
-            part
-            for group in parts
-            for part in _told_apart(view, group, lambda data: sha256(data[start:end]).digest(), size)  # noqa: B023
-        ]
-        start, size = end, 2 * size
-    for group in parts:
-        yield from group[1:]
+        parts = _told_apart(view, parts, slice(start, start + size), lambda data: sha256(data).digest())
+        start, size = start + size, 2 * size
+    for part in parts:
+        yield from part[1:]
 
 
-def _told_apart(
-    view: View, numbers: Sequence[int], tell: Callable[[bytes | bytearray | memoryview], bytes], size: int
-) -> list[list[int]]:
-    """The buffers by what is told of them, for which so many bytes are read; those that are alone are left out."""
+def _told_apart(view: View, parts: list[list[int]], where: slice, tell: Callable[[Any], bytes]) -> list[list[int]]:
+    """The buffers of each part by what is told of some of their bytes; those that are alone are left out."""
     buffers = view.model.buffers or []
-    groups: dict[bytes, list[int]] = {}
-    for number in numbers:
-        groups.setdefault(tell(buffers[number].data or b""), []).append(number)
-        view.has_read(size)
-    return [group for group in groups.values() if len(group) > 1]
+    result: list[list[int]] = []
+    for part in parts:
+        groups: dict[bytes, list[int]] = {}
+        for number in part:
+            groups.setdefault(tell((buffers[number].data or b"")[where]), []).append(number)
+            view.has_read(max(where.stop - where.start, _AROUND))
+        result += [group for group in groups.values() if len(group) > 1]
+    return result
 
 
 @rule(

@@ -20,7 +20,8 @@ from tflite_surgeon.knowledge.xnnpack import Placement
 from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.objects import Model, Node, SubGraph, Tensor
 
-_LET_GO_FROM = 16 << 20
+# Bytes of constants that rules read before the memory of a mapped file is freed.
+_LET_GO_FROM = 8 << 20
 
 
 class Severity(IntEnum):

@@ -21,7 +21,7 @@ _PLACES = 16
 # What looking at one place takes of a mapped file: the pages around it.
 _AROUND = 1 << 17
 # Bytes that are read at once, at first.
-_PIECE = 4096
+_PIECE = 1 << 14
 _SOURCE = "the schema; no runtime looks: run with and without in every runtime"
 
 

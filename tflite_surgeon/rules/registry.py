@@ -104,12 +104,17 @@ class View:
             found = self._placements[id(subgraph)] = Placement(subgraph, self.alikes)
         return found
 
-    def has_read(self, size: int) -> None:
-        """Note that a rule has read so much of constants: every few megabytes the memory of a mapped file is freed."""
-        self._read += size
-        if self._read >= _LET_GO_FROM and self.model.source is not None:
-            self._read = 0
+    def let_go(self) -> None:
+        """Free the memory that reading constants of a mapped file has taken: for rules that touch many."""
+        if self.model.source is not None:
             self.model.source.reader.let_go()
+
+    def has_read(self, size: int) -> None:
+        """Note that a rule has read so much of constants: every few megabytes their memory is freed."""
+        self._read += size
+        if self._read >= _LET_GO_FROM:
+            self._read = 0
+            self.let_go()
 
     @cached_property
     def alikes(self) -> Alikes:

@@ -10,7 +10,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Sequence
-from operator import sub
+from functools import lru_cache
 
 _F32 = struct.Struct("<f")
 _I32 = struct.Struct("<i")
@@ -25,9 +25,13 @@ _INT32 = 1 << 31
 # such is found usable without making a number of each.
 _UPPER_BYTES = slice(3 if sys.byteorder == "little" else 0, None, 4)
 _USABLE_UPPER_BYTES = bytes(range(0x01, 0x7F))
+# So many numbers are compared one by one as fast as their bytes.
+_FEW = 16
+_BELOW_HALF_UPPER_BYTES = bytes(range(0x01, 0x3F))
 # A product of two float32 scales, rounded, may differ from the converter's by this many units in the last place:
 # real, healthy biases are off by up to 1.5.
 TOLERATED_ULPS = 2
+_TOLERATED_DIGITS = bytes(range(2 * TOLERATED_ULPS + 1))
 
 
 def float32(value: float) -> float:
@@ -73,7 +77,11 @@ def are_usable_scales(scales: Sequence[float]) -> bool:
     """Whether every scale says something; many at a time."""
     if len(scales) == 1 and SMALLEST_NORMAL <= scales[0] <= LARGEST:
         return True
-    stored = _stored(scales)
+    return _are_usable(_stored(scales))
+
+
+def _are_usable(stored: bytes) -> bool:
+    """The same of float32 values in bytes."""
     if not stored[_UPPER_BYTES].translate(None, _USABLE_UPPER_BYTES):
         return True
     bits = _bits(stored)
@@ -82,10 +90,52 @@ def are_usable_scales(scales: Sequence[float]) -> bool:
 
 def are_same_scales(stored: Sequence[float], expected: Sequence[float]) -> bool:
     """Whether as many stored scales are the expected, usable ones, up to what rounding explains; many at a time."""
-    if len(stored) != len(expected) or not are_usable_scales(stored):
+    return len(stored) == len(expected) and _are_same(_stored(stored), _stored(expected))
+
+
+def _are_same(first: bytes, second: bytes) -> bool:
+    """Whether float32 values in bytes are usable and differ from usable ones by no more than rounding explains.
+
+    All are subtracted at once, as digits of one large number: with the tolerance added each difference is a small digit
+    and nothing is borrowed, or else some digit is not small.
+    """
+    if not _are_usable(first):
         return False
-    first, second = _stored(stored), _stored(expected)
-    return first == second or max(map(abs, map(sub, _bits(first), _bits(second)))) <= TOLERATED_ULPS
+    if first == second:
+        return True
+    tolerance, others = _digits(len(first))
+    difference = int.from_bytes(first, sys.byteorder) + tolerance - int.from_bytes(second, sys.byteorder)
+    if difference < 0 or difference & others or difference.bit_length() > 8 * len(first):
+        return False
+    return not difference.to_bytes(len(first), "little")[::4].translate(None, _TOLERATED_DIGITS)
+
+
+@lru_cache(maxsize=64)
+def _digits(size: int) -> tuple[int, int]:
+    """The tolerance in each 4-byte digit of a number of so many bytes, and all bits but the lowest 8 of each digit."""
+    tolerance = int.from_bytes(bytes((TOLERATED_ULPS, 0, 0, 0)) * (size // 4), "little")
+    return tolerance, int.from_bytes(bytes((0, 255, 255, 255)) * (size // 4), "little")
+
+
+def are_products(stored: Sequence[float], factor: float, scales: Sequence[float]) -> bool:
+    """Whether stored scales are a factor times other scales, all usable, up to what rounding explains."""
+    if len(stored) != len(scales):
+        return False
+    if len(stored) == 1:
+        expected = float32(factor * scales[0])
+        return is_usable_scale(expected) and (stored[0] == expected or is_same_scale(stored[0], expected))
+    try:
+        products = struct.pack(f"{len(scales)}f", *[factor * scale for scale in scales])
+    except OverflowError:
+        return False
+    return _are_usable(products) and _are_same(_stored(stored), products)
+
+
+def largest(scales: Sequence[float]) -> float:
+    """The largest of usable scales, or 0.5 where the upper bytes of many show that none is larger."""
+    if len(scales) > _FEW and not _stored(scales)[_UPPER_BYTES].translate(None, _BELOW_HALF_UPPER_BYTES):
+        return 0.5
+    return max(scales)
 
 
 def are_int32(zero_points: Sequence[int]) -> bool:
@@ -96,7 +146,8 @@ def are_int32(zero_points: Sequence[int]) -> bool:
 def are_zero(zero_points: Sequence[int]) -> bool:
     """Whether all are 0; of a long vector the bytes are looked at, without making a number of each."""
     if isinstance(zero_points, array):
-        return not zero_points.tobytes().strip(b"\0")
+        stored = zero_points.tobytes()
+        return stored == bytes(len(stored))
     return not any(zero_points)
 
 

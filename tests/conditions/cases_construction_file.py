@@ -65,9 +65,17 @@ def _file() -> bytes:
     return file_of(layer())
 
 
-def _without_buffers() -> bytes:
+def _without_constants() -> bytes:
+    """A model whose tensors all name the empty buffer."""
+    net = Net()
+    source, result = (net.tensor(name, [1, 4], "FLOAT32") for name in ("input", "output"))
+    net.operator("RELU", 1, [source], [result])
+    return file_of(net.model([source], [result]))
+
+
+def _without_buffers(file: bytes) -> bytes:
     """The offset of the list of buffers is taken out of the root's table of fields."""
-    data = bytearray(_file())
+    data = bytearray(file)
     root = int.from_bytes(data[:4], "little")
     fields = root - int.from_bytes(data[root : root + 4], "little", signed=True)
     slot = fields + 4 + 2 * 4
@@ -157,7 +165,20 @@ CASES = [
         with_attribute("subgraphs", [], signature_defs=None),
         {**REFUSED, "tflm": "crashes"},
     ),
-    Case("model-buffers-null", "missing-vector", _file, _without_buffers, {**REFUSED, "tflm": "crashes"}),
+    Case(
+        "model-buffers-null",
+        "missing-vector",
+        _without_constants,
+        lambda: _without_buffers(_without_constants()),
+        {**REFUSED, "tflm": "crashes"},
+    ),
+    Case(
+        "model-buffers-null/constants",
+        "missing-vector",
+        _file,
+        lambda: _without_buffers(_file()),
+        {**REFUSED, "tflm": "crashes"},
+    ),
     Case(
         "subgraph-tensors-null",
         "missing-vector",
@@ -215,6 +236,9 @@ CASES = [
         layer,
         lambda: _custom("Mfcc"),
         tflite("crashes"),
+    ),
+    Case(
+        "builtin-with-custom-options", "custom-options", layer, with_node(custom_options=b"more"), {"tflm": "refuses"}
     ),
     Case("signature-key-null", "signature", layer, _signature(signature_key=None), REFUSED),
     Case("signature-index-not-checked", "signature", layer, changed(_lost_entry), REFUSED),

@@ -112,6 +112,40 @@ def _input_shape(*shape: int) -> Change:
     return change
 
 
+def _channels_first(model: ts.Model) -> None:
+    """The weights of a DEPTHWISE_CONV_2D as CONV_2D has them: channels x height x width x 1."""
+    weights = part(model, "weights")
+    turned = weights.values().transpose(3, 1, 2, 0)
+    weights.shape, weights.buffer.data = list(turned.shape), turned.tobytes()
+    weights.quantization.quantized_dimension = 0
+
+
+def _bias_shape(*shape: int) -> Change:
+    def change(model: ts.Model) -> None:
+        part(model, "bias").shape = list(shape)
+
+    return change
+
+
+def _three_scales(model: ts.Model) -> None:
+    quantization = part(model, "weights").quantization
+    quantization.scale, quantization.zero_point = quantization.scale[:3], [0] * 3
+
+
+def _one_zero_point(model: ts.Model) -> None:
+    part(model, "weights").quantization.zero_point = [0]
+
+
+def _wider_weights(model: ts.Model) -> None:
+    """The same integers in 16 bits."""
+    weights = part(model, "weights")
+    weights.type, weights.buffer.data = _TYPES["INT16"], weights.values().astype("<i2").tobytes()
+
+
+def _infinite_scale(model: ts.Model) -> None:
+    part(model, "weights").quantization.scale = [float("inf")]
+
+
 def _negative_weights_scale(model: ts.Model) -> None:
     damage(part(model, "weights"), -1.0)
     damage(part(model, "bias"), -1.0)
@@ -350,6 +384,14 @@ CASES = [
         _sound(kind="UINT8", per_channel=True),
         tflite("refuses"),
     ),
+    Case(
+        "conv-perchannel-filter-dtype",
+        "operator-types",
+        _sound(per_channel=True),
+        _with(_wider_weights, per_channel=True),
+        tflite("refuses"),
+    ),
+    Case("requant-helper-check", "scale-value", _sound(), _with(_infinite_scale), everywhere("wrong-numbers")),
     Case("conv-qdim-coincidence", "quantized-dimension", _square(0), _square(3), _SILENT),
     Case(
         "conv-qdim-coincidence/depthwise",
@@ -378,6 +420,42 @@ CASES = [
         "operator-types",
         _sound(_DEPTHWISE),
         _with(_type("weights", "UINT8"), _DEPTHWISE),
+        tflite("refuses"),
+    ),
+    Case(
+        "dw-filter-dim0",
+        "dimension-match",
+        _sound(_DEPTHWISE),
+        _with(_channels_first, _DEPTHWISE),
+        own_kernels("refuses"),
+    ),
+    Case(
+        "dw-filter-dim0/per-channel",
+        "dimension-match",
+        _sound(_DEPTHWISE, per_channel=True),
+        _with(_channels_first, _DEPTHWISE, per_channel=True),
+        tflite("refuses"),
+    ),
+    Case("dw-bias-shape", "tensor-rank", _sound(_DEPTHWISE), _with(_bias_shape(1, 4), _DEPTHWISE), _REFUSED_BY_TFLITE),
+    Case(
+        "dw-bias-shape/column",
+        "tensor-rank",
+        _sound(_DEPTHWISE),
+        _with(_bias_shape(4, 1), _DEPTHWISE),
+        _REFUSED_BY_TFLITE,
+    ),
+    Case(
+        "dw-zp-count-tflm",
+        "scale-count",
+        _sound(_DEPTHWISE, per_channel=True),
+        _with(_three_scales, _DEPTHWISE, per_channel=True),
+        everywhere("refuses"),
+    ),
+    Case(
+        "dw-zp-count-tflm/zero-points",
+        "zero-point-count",
+        _sound(_DEPTHWISE, per_channel=True),
+        _with(_one_zero_point, _DEPTHWISE, per_channel=True),
         tflite("refuses"),
     ),
     Case("dw-channel-mult", "channels", _depthwise_of_three(6), _depthwise_of_three(4), _REFUSED_BY_KERNELS),

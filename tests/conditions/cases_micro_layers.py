@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import tflite_surgeon as ts
-from tests.builders import GATES, Net, layer, lstm, node, part, spread, svdf
+from tests.builders import GATES, Net, chain, layer, lstm, node, part, spread, svdf
 from tests.conditions.case import Case, everywhere, own_kernels, tflite
 from tflite_surgeon.flatbuffer.schema import enum_class
 
@@ -194,6 +194,15 @@ _not_variable = _changed(svdf, lambda model: setattr(part(model, "state"), "is_v
 _no_power_of_two = _lstm(lambda model: setattr(part(model, "cell_state").quantization, "scale", [0.0003]))
 _matmul16 = partial(_matmul, ("INT16", "INT16"))
 
+def _two_layers() -> ts.Model:
+    return chain(2)
+
+
+def _between_of_four(model: ts.Model) -> None:
+    """The stored shape of what the first layer of three hands to the second."""
+    part(model, "output").shape = [1, 4]
+
+
 CASES = [
     _wrong("fc-bias-count-tflm", "bias-length", _int8, _changed(_int8, _one_channel_more)),
     _only("fc-perchannel-int4-tflm", "operator-types", partial(_int4, False), partial(_int4, True)),
@@ -252,6 +261,7 @@ CASES = [
     _only("dw-no-bias-crash/tflm", "bias-missing", _depthwise, _changed(_depthwise, _bias_left_out), "crashes"),
     _only("tconv-tflm-types", "operator-types", _transposed, partial(layer, _TRANSPOSED, "UINT8")),
     _only("tconv-tflm-types/hybrid", "hybrid-model", _transposed, _retyped(_transposed, "weights", "UINT8")),
+    _only("shape-stored-ignored", "stored-shape", _two_layers, _changed(_two_layers, _between_of_four), "wrong-numbers"),
     _only("shape-stored-used-tflm", "stored-shape", _int8, _stored([2, 3]), "wrong-numbers"),
     _only("shape-stored-used-tflm/conv", "stored-shape", _int8_conv, _stored([1, 4, 4, 4], _CONV), "wrong-numbers"),
     Case("svdf-tflm", "state-variable", svdf, _not_variable, everywhere("refuses")),

@@ -1,6 +1,7 @@
-"""The commands. Nothing slow is imported before a command runs: --help answers at once."""
+"""The commands. Nothing slow is imported before a command runs: --help answers at once.
 
-from __future__ import annotations
+Annotations of commands are no text, as elsewhere: typer would compile hundreds of them, whatever command is wanted.
+"""
 
 from enum import Enum
 from pathlib import Path

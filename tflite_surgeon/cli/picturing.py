@@ -1,7 +1,5 @@
 """The commands that make pictures and pages of a model: graph and report."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Optional
 

@@ -1,7 +1,5 @@
 """The commands that show what a model expects and holds: io and ranges."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import Annotated, Optional
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.shaping import Shapes
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge.computed import computed, prepared
 from tflite_surgeon.knowledge.kernels.operand import Operand
-from tflite_surgeon.knowledge.prediction import computed, prepared
 from tflite_surgeon.knowledge.problems import CRASHES, REFUSES, On
 from tflite_surgeon.model.objects import Operator, SubGraph, Tensor
 from tflite_surgeon.rules.bias_use import bias_uses

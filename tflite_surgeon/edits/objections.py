@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.plan import Edit
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge.computed import computed, prepared
 from tflite_surgeon.knowledge.kernels.operand import Operand
-from tflite_surgeon.knowledge.prediction import computed, prepared
 from tflite_surgeon.knowledge.problems import CRASHES, REFUSES
 from tflite_surgeon.model.objects import Operator
 

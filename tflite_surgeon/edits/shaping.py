@@ -13,8 +13,8 @@ from tflite_surgeon.edits.activations import node_of
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.plan import Edit
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge.computed import computed, prepared
 from tflite_surgeon.knowledge.kernels.operand import Operand
-from tflite_surgeon.knowledge.prediction import computed, prepared
 from tflite_surgeon.knowledge.problems import CRASHES, REFUSES, WRONG, On, Place, Stage
 from tflite_surgeon.model.objects import Operator, SubGraph, Tensor
 

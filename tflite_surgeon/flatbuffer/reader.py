@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from struct import Struct
@@ -90,7 +91,7 @@ class Reader:
         self.budget = self.size * _BUDGET_PER_BYTE + _BUDGET_AT_LEAST
         self.newer: list[tuple[str, tuple[int, ...]]] = []
         self.layout_count = 0
-        self._layouts: dict[str, dict[int, Layout]] = {}
+        self._layouts: dict[str, dict[int, Layout]] = defaultdict(dict)
 
     def root(self) -> Table:
         """The Model table.
@@ -109,7 +110,7 @@ class Reader:
 
     def table(self, table: str, at: int, name: str) -> Table:
         try:
-            layout = self.layout(table, at)
+            layout = self._layouts[table].get(at - _i32(self.raw, at)[0]) or self.layout(table, at)
             self.budget -= layout.size
             if self.budget < 0:
                 raise self.overspent(at)
@@ -121,7 +122,7 @@ class Reader:
 
     def tables(self, table: str, at: int, name: str) -> list[Table]:
         offsets = self.offsets(at, name)
-        known = self._layouts.setdefault(table, {}).get
+        known = self._layouts[table].get
         raw = self.raw
         is_mapped = self.let_go is not _nothing
         result: list[Table] = []
@@ -157,7 +158,7 @@ class Reader:
     def layout(self, table: str, at: int) -> Layout:
         """The layout of the table at a position, compiled on first sight of its vtable."""
         vtable = at - _i32(self.raw, at)[0]
-        known = self._layouts.setdefault(table, {})
+        known = self._layouts[table]
         found = known.get(vtable)
         if found is not None:
             return found
@@ -202,7 +203,14 @@ class Reader:
 
     def string(self, at: int, name: str) -> str:
         """UTF-8; bytes that are not survive as surrogates, as file names do in Python."""
-        return self.bytes(at, name).decode("utf-8", "surrogateescape")
+        raw = self.raw
+        try:
+            end = at + 4 + _u32(raw, at)[0]
+        except StructError:
+            raise self.beyond(at, name) from None
+        if end - at > _SMALL or end > self.size:
+            return self.bytes(at, name).decode("utf-8", "surrogateescape")
+        return raw[at + 4 : end].decode("utf-8", "surrogateescape")
 
     def strings(self, at: int, name: str) -> list[str]:
         return [

@@ -9,10 +9,10 @@ Source: LiteRT core/subgraph.cc (PrepareOpsStartingAt), TFLM micro_interpreter.c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge import construction
@@ -23,12 +23,16 @@ from tflite_surgeon.knowledge.kernels.registry import micro_kernel_of, tflite_ke
 from tflite_surgeon.knowledge.micro import construction as micro
 from tflite_surgeon.knowledge.micro.graph import crash_without_output, ends, refuse_dynamic_outputs
 from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, On, Place, Problem, Stage
+from tflite_surgeon.knowledge.walk import BY_KERNELS, Walk, runtimes_of
 from tflite_surgeon.knowledge.xnnpack import Placement, after_taking
-from tflite_surgeon.knowledge.xnnpack.candidate import Kinds, kind_of
+from tflite_surgeon.knowledge.xnnpack.candidate import Kinds
 from tflite_surgeon.knowledge.xnnpack.partition import partition
 
 if TYPE_CHECKING:
-    from tflite_surgeon.model.objects import BadReference, Model, Operator, SubGraph, Tensor
+    from collections.abc import Iterable
+
+    from tflite_surgeon.knowledge.alike import Alikes
+    from tflite_surgeon.model.objects import Model, Operator, SubGraph, Tensor
 
 # Operators whose kernels read an output before they know that it is given: by the kernels that do.
 _READ_OUTPUT = {
@@ -50,23 +54,25 @@ _READ_OUTPUT = {
 }
 # Operators whose kernels make one output and do not ask whether there are more.
 _COUNTS_NO_OUTPUTS = frozenset({"CONCATENATION", "MIRROR_PAD", "SIGN"})
-# Which runtimes use which kernels; nodes that the delegate takes are the exception.
-_RUNTIMES = {On.LITERT: "litert-no-delegate", On.V2_14: "tflite-2.14", On.TFLM: "tflm", On.DELEGATE: "litert"}
-_BY_KERNELS = "litert"
 
 
-def predict(model: Model, placement: Callable[[SubGraph], Placement]) -> list[Problem]:
+def predict(model: Model, placement: Callable[[SubGraph], Placement], alikes: Alikes) -> list[Problem]:
     """Everything that a runtime would object to, stumble over or compute otherwise, in the order of its way.
+
+    Args:
+        model: the model.
+        placement: what the delegate makes of each of its subgraphs.
+        alikes: the model's nodes that are alike.
 
     Raises:
         SurgeonError: a constant lies in a file that was closed.
     """
-    reading = construction.read(model)
+    reading = construction.read(model, alikes)
     problems = list(construction.problems(model, reading))
     for problem in problems:
         problem.runtimes = runtimes_of(problem.on)
     problems += _tflite_problems(model, placement)
-    micro_walk = _MicroWalk(model, reading)
+    micro_walk = _MicroWalk(model, reading, alikes)
     micro_walk.run()
     return problems + micro_walk.problems
 
@@ -74,13 +80,13 @@ def predict(model: Model, placement: Callable[[SubGraph], Placement]) -> list[Pr
 def _tflite_problems(model: Model, placement: Callable[[SubGraph], Placement]) -> list[Problem]:
     """What LiteRT and tflite-runtime meet. They never look into the first buffer, whatever it holds."""
     if not (model.buffers and model.buffers[0].data):
-        walk = _TfliteWalk(model, placement)
+        walk = TfliteWalk(model, placement)
         walk.run()
         return walk.problems
     read = model.copy()
     (read.buffers or [])[0].data = None
     placements = {id(subgraph): Placement(subgraph) for subgraph in read.subgraphs or ()}
-    walk = _TfliteWalk(read, lambda subgraph: placements[id(subgraph)])
+    walk = TfliteWalk(read, lambda subgraph: placements[id(subgraph)])
     walk.run()
     originals = {
         id(tensor): original
@@ -92,114 +98,7 @@ def _tflite_problems(model: Model, placement: Callable[[SubGraph], Placement]) -
     return walk.problems
 
 
-def runtimes_of(on: On, taken: bool = False) -> frozenset[str]:
-    """The names of the runtimes that use these kernels, for a node that the delegate took or left."""
-    names = {name for flag, name in _RUNTIMES.items() if on & flag}
-    if on & On.LITERT and not taken:
-        names.add(_BY_KERNELS)
-    return frozenset(names)
-
-
-def computed(model: Model) -> tuple[dict[int, Operand], list[Problem]]:
-    """Each tensor as LiteRT knows it when all nodes are prepared, by its identity, and what is met on the way.
-
-    Its shape is the computed one, or None where it is known only when the model runs; behind a kernel that refuses it
-    is the stored one.
-    """
-    walk = _TfliteWalk(model, _placements(model))
-    walk.run()
-    return walk._operands, walk.problems
-
-
-def prepared(model: Model, operator: Operator, known: Mapping[int, Operand]) -> KernelNode | None:
-    """One node after LiteRT's kernel has prepared it: the shapes of its outputs, and what it objects to.
-
-    Args:
-        model: the model.
-        operator: a node.
-        known: inputs that are not as the file has them, by their identity.
-
-    Returns:
-        The node; None where the kernel is not known, or a reference of the node leads nowhere.
-    """
-    if not _is_sound(operator):
-        return None
-    walk = _TfliteWalk(model, _placements(model))
-    kind = kind_of(operator)
-    function = tflite_kernel_of(kind) or tflite_kernel_of(kind.partition(" ")[0])
-    if function is None:
-        return None
-    node = KernelNode(operator, kind, walk, On.TFLITE)
-    for operand in node.inputs:
-        if operand is not None and id(operand.tensor) in known:
-            given = known[id(operand.tensor)]
-            operand.type, operand.shape, operand.is_dynamic = given.type, given.shape, given.is_dynamic
-    function(node)
-    return node
-
-
-def _placements(model: Model) -> Callable[[SubGraph], Placement]:
-    found = {id(subgraph): Placement(subgraph) for subgraph in model.subgraphs or ()}
-    return lambda subgraph: found[id(subgraph)]
-
-
-class _Walk:
-    """One runtime's way through the nodes."""
-
-    kernels: On
-    micro: bool
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.problems: list[Problem] = []
-        self.resources: dict[Hashable, str] = {}
-        self._operands: dict[int, Operand] = {}
-        self._entered: set[int] = set()
-        # When the nodes that are walked through now are prepared.
-        self._stage = Stage.ALLOCATE
-
-    def operand(self, tensor: Tensor | BadReference) -> Operand:
-        found = self._operands.get(id(tensor))
-        if found is None:
-            found = self._operands[id(tensor)] = Operand(cast("Tensor", tensor), self.micro)
-        return found
-
-    def subgraph(self, named: object) -> tuple[int, SubGraph] | None:
-        subgraphs = self.model.subgraphs or ()
-        return next(((i, subgraph) for i, subgraph in enumerate(subgraphs) if subgraph is named or i == named), None)
-
-    def prepare_subgraph(
-        self, index: int, shapes: Sequence[list[int] | None] | None, stage: Stage | None = None
-    ) -> list[Operand] | None:
-        subgraphs = self.model.subgraphs or []
-        if not 0 <= index < len(subgraphs) or index in self._entered:
-            return None
-        subgraph = subgraphs[index]
-        if shapes is not None:
-            for tensor, shape in zip(subgraph.inputs or (), shapes):
-                if isinstance(tensor, Table):
-                    operand = self.operand(tensor)
-                    operand.shape, operand.is_dynamic = (None, True) if shape is None else (list(shape), False)
-        self._prepare(index, subgraph, self._stage if stage is None else stage)
-        return [self.operand(tensor) for tensor in subgraph.outputs or () if isinstance(tensor, Table)]
-
-    def is_graph_input(self, operand: Operand) -> bool:
-        subgraphs = self.model.subgraphs or ()
-        return any(tensor is operand.tensor for subgraph in subgraphs for tensor in subgraph.inputs or ())
-
-    def _prepare(self, index: int, subgraph: SubGraph, stage: Stage) -> None:
-        raise NotImplementedError
-
-    def _note(self, problems: Iterable[Problem], place: Place | None = None, taken: bool = False) -> None:
-        for problem in problems:
-            if place is not None:
-                problem.place = place
-            problem.runtimes = runtimes_of(problem.on, taken)
-            if problem.runtimes:
-                self.problems.append(problem)
-
-
-def _is_sound(operator: Operator) -> bool:
+def is_sound(operator: Operator) -> bool:
     """Whether every reference points at something; runtimes prepare no graph where one does not."""
     if not isinstance(operator.opcode, Table):
         return False
@@ -216,7 +115,9 @@ def _dynamic(operator: Operator, output: Operand) -> Problem:
     return Problem("dynamic-shape", OK, On.TFLITE, Stage.INVOKE, message, tensor=output.tensor)
 
 
-class _TfliteWalk(_Walk):
+class TfliteWalk(Walk):
+    """The way of LiteRT and tflite-runtime."""
+
     kernels = On.TFLITE
     micro = False
 
@@ -258,8 +159,14 @@ class _TfliteWalk(_Walk):
         if not survey.is_ordered:
             self._look_at_order(index, subgraph, survey, placement)
         for number, operator in enumerate(subgraph.operators or ()):
-            if _is_sound(operator):
-                self._prepare_node(operator, Place(index, number), placement, survey)
+            group = None if survey.doubled or number in survey.lacking else placement.group(operator)
+            taken, stage = placement.takes(operator), self._stage
+            if self._is_healthy(operator, group, stage, taken) or not is_sound(operator):
+                continue
+            before = len(self.problems) + len(self._kills)
+            self._prepare_node(operator, Place(index, number), placement, survey)
+            if len(self.problems) + len(self._kills) == before:
+                self._learn(operator, group, stage, taken)
         if index == 0:
             self._note(graph.memory(index, subgraph))
             self._note(graph.outputs_without_data(index, subgraph, survey))
@@ -348,7 +255,7 @@ class _TfliteWalk(_Walk):
         """Put what the delegate refuses where it is met: its nodes are gathered, and run in another order."""
         mine = [problem for problem in self.problems[first:] if problem.effect == REFUSES]
         delegated = [problem for problem in mine if problem.on == On.DELEGATE and problem.place.subgraph == index]
-        others = [problem for problem in mine if problem.on != On.DELEGATE and _BY_KERNELS in problem.runtimes]
+        others = [problem for problem in mine if problem.on != On.DELEGATE and BY_KERNELS in problem.runtimes]
         if not delegated or not others:
             return
         parts = partition(subgraph.operators or [], placement.takes)
@@ -365,13 +272,14 @@ class _TfliteWalk(_Walk):
             self.problems.insert(where, problem)
 
 
-class _MicroWalk(_Walk):
+class _MicroWalk(Walk):
     kernels = On.TFLM
     micro = True
 
-    def __init__(self, model: Model, reading: construction.Reading) -> None:
+    def __init__(self, model: Model, reading: construction.Reading, alikes: Alikes) -> None:
         super().__init__(model)
         self._reading = reading
+        self._alikes = alikes
         self._kinds = Kinds()
 
     def run(self) -> None:
@@ -392,7 +300,8 @@ class _MicroWalk(_Walk):
         self._entered.add(index)
         count = len(subgraph.tensors or ())
         for number, operator in enumerate(subgraph.operators or ()):
-            if not isinstance(operator.opcode, Table):
+            group = self._alikes.of(operator)
+            if self._is_healthy(operator, group, stage, taken=False) or not isinstance(operator.opcode, Table):
                 continue
             place = Place(index, number)
             problem = micro.of_node(operator, count)
@@ -408,6 +317,8 @@ class _MicroWalk(_Walk):
                 crash_without_output(node)
             refuse_dynamic_outputs(node)
             self._note(node.problems, place)
+            if not node.problems:
+                self._learn(operator, group, stage, taken=False)
 
     def _add(self, problems: Iterable[Problem]) -> None:
         """Note problems that say themselves where they are."""

@@ -5,13 +5,13 @@ Which fields hold indices, and into which list, is written in the schema (`refer
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tflite_surgeon.errors import EncodeError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.schema import Field
-from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.flatbuffer.vector import Vector
 from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.objects import BadReference, Buffer, Model, SubGraph
@@ -46,6 +46,8 @@ def _reference_fields(table: str) -> tuple[Field, ...]:
 
 
 _REFERENCES = {name: _reference_fields(name) for name in schema.TABLES}
+# Options that hold references: few do.
+_OPTIONS = frozenset(name for name, found in _REFERENCES.items() if found and name.endswith("Options"))
 
 
 def _global_lists(model: Model) -> dict[str, list[Any] | None]:
@@ -59,32 +61,35 @@ def _global_lists(model: Model) -> dict[str, list[Any] | None]:
 
 def _scoped_tables(model: Model) -> Iterator[tuple[SubGraph | None, Table]]:
     """Every table that holds references, with the subgraph that its tensors are counted in."""
-    yield None, model
-    for metadata in model.metadata or ():
-        yield None, metadata
-    for external in model.external_buffers or ():
-        yield None, external
+    for subgraph, tables in _scoped_lists(model):
+        for table in tables:
+            yield subgraph, table
+
+
+def _scoped_lists(model: Model) -> Iterator[tuple[SubGraph | None, Sequence[Table]]]:
+    """The same, tables of one kind together."""
+    yield None, (model,)
+    yield None, model.metadata or ()
+    yield None, model.external_buffers or ()
     for subgraph in model.subgraphs or ():
-        yield subgraph, subgraph
-        for tensor in subgraph.tensors or ():
-            yield subgraph, tensor
-            if tensor.quantization is not None and tensor.quantization.details is not None:
-                yield subgraph, tensor.quantization.details
-        for operator in subgraph.operators or ():
-            yield subgraph, operator
-            if _REFERENCES.get(_name(operator.builtin_options)):
-                yield subgraph, operator.builtin_options
-            if operator.builtin_options_2 is not None and _REFERENCES.get(_name(operator.builtin_options_2)):
-                yield subgraph, operator.builtin_options_2
+        yield subgraph, (subgraph,)
+        yield subgraph, subgraph.tensors or ()
+        schemes = [tensor.quantization for tensor in subgraph.tensors or () if tensor.quantization is not None]
+        for details in [scheme.details for scheme in schemes if scheme.details is not None]:
+            if isinstance(details, Table):
+                yield subgraph, (details,)
+        operators = subgraph.operators or ()
+        yield subgraph, operators
+        for options in [operator.builtin_options for operator in operators]:
+            if getattr(options, "table", "") in _OPTIONS:
+                yield subgraph, (options,)
+        for options in [operator.builtin_options_2 for operator in operators if operator.builtin_options_2 is not None]:
+            if getattr(options, "table", "") in _OPTIONS:
+                yield subgraph, (options,)
     for signature in model.signature_defs or ():
-        yield None, signature
+        yield None, (signature,)
         inside = signature.subgraph if isinstance(signature.subgraph, SubGraph) else None
-        for entry in (*(signature.inputs or ()), *(signature.outputs or ())):
-            yield inside, entry
-
-
-def _name(table: Any) -> str:
-    return table.table if isinstance(table, Table) else ""
+        yield inside, (*(signature.inputs or ()), *(signature.outputs or ()))
 
 
 def link(model: Model) -> None:
@@ -92,22 +97,21 @@ def link(model: Model) -> None:
     shared: _Scope = {name: _Objects(objects) for name, objects in _global_lists(model).items()}
     no_tensors = _Objects(None)
     scopes: dict[int, _Scope] = {}
-    for subgraph, table in _scoped_tables(model):
+    for subgraph, tables in _scoped_lists(model):
         scope = scopes.get(id(subgraph))
         if scope is None:
             tensors = no_tensors if subgraph is None else _Objects(subgraph.tensors)
             scope = scopes[id(subgraph)] = {**shared, "tensor": tensors}
-        for field in _references(table):
-            value = getattr(table, field.attribute)
-            objects = scope[str(field.refers_to)]
+        for field in _REFERENCES[tables[0].table] if tables else ():
+            name, objects = field.attribute, scope[str(field.refers_to)]
             if field.kind == "scalar":
-                setattr(table, field.attribute, objects[value])
-            elif value is not None:
-                setattr(table, field.attribute, list(map(objects.__getitem__, value)))
-
-
-def _references(table: Any) -> tuple[Field, ...]:
-    return () if isinstance(table, OpaqueTable) else _REFERENCES[table.table]
+                for table in tables:
+                    setattr(table, name, objects[getattr(table, name)])
+                continue
+            for table in tables:
+                value = getattr(table, name)
+                if value is not None:
+                    setattr(table, name, [objects[index] for index in value])
 
 
 References = dict[tuple[int, str], Any]
@@ -131,7 +135,7 @@ def indices(model: Model) -> References:
         if scope is None:
             tensors = _Indices(subgraph.tensors if subgraph is not None else None)
             scope = scopes[id(subgraph)] = {**shared, "tensor": tensors}
-        for field in _references(table):
+        for field in _REFERENCES[table.table]:
             value = getattr(table, field.attribute)
             known = scope[str(field.refers_to)]
             try:
@@ -216,7 +220,7 @@ def copy_model(model: Model) -> Model:
 
     result: Model = copy(model)
     for _, table in _scoped_tables(result):
-        for field in _references(table):
+        for field in _REFERENCES[table.table]:
             value = getattr(table, field.attribute)
             if value.__class__ is list:
                 setattr(table, field.attribute, [copies.get(id(item), item) for item in value])

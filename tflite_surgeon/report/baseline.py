@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,8 @@ def read_baseline(path: Path) -> set[str]:
     Raises:
         UnusableFileError: the file cannot be read, or is no such report.
     """
+    import json  # Only who gives a baseline needs it.
+
     try:
         report = json.loads(path.read_bytes())
         return {finding["fingerprint"] for model in report["models"] for finding in model["findings"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,12 +35,14 @@ def fingerprints(path: str, findings: Sequence[Finding]) -> list[str]:
     """A name for each finding that stays when nodes are renumbered: of the path, the rule, the operator's kind and the
     tensor's name, with a number where that is not unique.
     """
+    from hashlib import sha256  # Takes longer to import than most reports, which have no fingerprints, to print.
+
     seen: Counter[str] = Counter()
     result = []
     for finding in findings:
         tensor = finding.tensor[1] if finding.tensor is not None else ""
         parts = (path.replace("\\", "/"), finding.rule, str(finding.subgraph), finding.operator_name or "", tensor)
-        digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        digest = sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
         result.append(f"{digest}/{seen[digest]}")
         seen[digest] += 1
     return result

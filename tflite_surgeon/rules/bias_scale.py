@@ -56,7 +56,7 @@ def bias_scale(view: View) -> Iterator[Finding]:
     kernel's unit, outputs change), or the integers are (only the scale is rewritten, outputs stay): see --keep.
     """
     suspects = Suspects(view.model)
-    for use in all_bias_uses(view.model):
+    for use in all_bias_uses(view.model, view.alikes.has_right_bias):
         if use.is_right:
             continue
         if use.trouble is not None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, prod
@@ -11,8 +10,9 @@ from typing import Any
 
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.operators import Addend, addends, tensor_of
-from tflite_surgeon.model.objects import Model, Node, Tensor
+from tflite_surgeon.model.objects import Model, Node, Operator, Tensor
 from tflite_surgeon.quantization import (
+    are_products,
     are_same_scales,
     are_usable_scales,
     float32s,
@@ -75,9 +75,7 @@ class BiasUse:
             return False
         if not (is_usable_scale(factor[0]) and are_usable_scales(scales)):
             return False
-        unit = factor[0] * self.addend.constant
-        expected = array("f", [unit * scale for scale in scales])
-        return are_usable_scales(expected) and are_same_scales(stored, expected)
+        return are_products(stored, factor[0] * self.addend.constant, scales)
 
     @cached_property
     def channels(self) -> int:
@@ -289,10 +287,17 @@ def bias_uses(node: Node) -> Iterator[BiasUse]:
         yield BiasUse(node, addend, bias, factor, weights, output_scale)
 
 
-def all_bias_uses(model: Model) -> Iterator[BiasUse]:
-    """The quantised biases of a whole model, in the order of its nodes."""
-    for node in model.nodes():
-        yield from bias_uses(node)
+def all_bias_uses(model: Model, is_right: Callable[[Operator], bool] | None = None) -> Iterator[BiasUse]:
+    """The quantised biases of a whole model, in the order of its nodes.
+
+    Args:
+        model: the model.
+        is_right: tells quickly of many nodes that their bias is right: they are left out.
+    """
+    for number, subgraph in enumerate(model.subgraphs or ()):
+        for index, operator in enumerate(subgraph.operators or ()):
+            if is_right is None or not is_right(operator):
+                yield from bias_uses(Node(subgraph, number, operator, index))
 
 
 def by_identity(uses: list[BiasUse], role: str) -> dict[int, list[BiasUse]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.problems import OK
@@ -14,12 +15,14 @@ from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
 _SHOWN = 8
 _OLD_FIELD_HOLDS = 127
-# Buffers are taken to differ where these many bytes at their start, middle or end do: weights are not read for it.
+# Buffers are taken to differ where these many bytes at their start do, or at other places of long ones: most weights
+# are not read for it.
 _SAMPLE = 64
-# Buffers looked at before their memory is let go: each takes up to three large pages of a mapped file.
-_LET_GO_EVERY = 64
-# How many places are looked at in all buffers, and in those that do not differ there before their bytes are read.
-_PLACES, _MORE_PLACES = 3, 16
+_PLACES = 16
+# What looking at one place takes of a mapped file: the pages around it.
+_AROUND = 1 << 17
+# Bytes that are read at once, at first.
+_PIECE = 1 << 14
 _SOURCE = "the schema; no runtime looks: run with and without in every runtime"
 
 
@@ -52,7 +55,7 @@ def used_tensors(model: Model, subgraph: SubGraph) -> set[int]:
     for signature in model.signature_defs or ():
         if signature.subgraph is subgraph:
             rows += [[item.tensor for item in maps or ()] for maps in (signature.inputs, signature.outputs)]
-    return {id(tensor) for row in rows for tensor in row or ()}
+    return set(map(id, chain.from_iterable(filter(None, rows))))
 
 
 @rule(
@@ -114,7 +117,7 @@ def unused_operator_code(view: View) -> Iterator[Finding]:
     LiteRT looks for a kernel for each code all the same: an unused one of a version that it lacks keeps a model from
     loading.
     """
-    used = {id(node.operator.opcode) for node in view.model.nodes()}
+    used = {id(operator.opcode) for subgraph in view.model.subgraphs or () for operator in subgraph.operators or ()}
     codes = view.model.operator_codes or ()
     unused = [number for number, code in enumerate(codes) if id(code) not in used]
     if unused:
@@ -139,9 +142,8 @@ def duplicate_buffer(view: View) -> Iterator[Finding]:
     for number, buffer in enumerate(buffers):
         data = buffer.data
         if data is not None and len(data) > _SAMPLE:
-            groups.setdefault((len(data), _sample(data, _PLACES)), []).append(number)
-            if not number % _LET_GO_EVERY:
-                view.let_go()
+            groups.setdefault((len(data), bytes(data[:_SAMPLE])), []).append(number)
+            view.has_read(_AROUND)
     twice: list[int] = []
     for alike in groups.values():
         if len(alike) > 1:
@@ -156,31 +158,34 @@ def duplicate_buffer(view: View) -> Iterator[Finding]:
         yield _note("duplicate-buffer", message, buffers=twice, bytes=size)
 
 
-def _sample(data: bytes | bytearray | memoryview, places: int) -> bytes:
-    """Bytes at so many places, from the first to the last."""
-    last = max(len(data) - _SAMPLE, 0)
-    starts = (last * place // (places - 1) for place in range(places))
-    return b"".join(bytes(data[start : start + _SAMPLE]) for start in starts)
+def _copies(view: View, alike: list[int]) -> Iterator[int]:
+    """Those of the buffers, all of one length, that hold the same bytes as one before them."""
+    from hashlib import sha256  # Takes longer to import than most models have use for it.
+
+    length, parts = _length(view.model, alike[0]), [alike]
+    for place in range(1, _PLACES) if length > _PIECE else ():
+        start = (length - _SAMPLE) * place // (_PLACES - 1)
+        parts = _told_apart(view, parts, slice(start, start + _SAMPLE), bytes)
+    start, size = 0, _PIECE
+    while parts and start < length:
+        # Digests of pieces, each twice as long as the one before: what differs early is not read to its end.
+        parts = _told_apart(view, parts, slice(start, start + size), lambda data: sha256(data).digest())
+        start, size = start + size, 2 * size
+    for part in parts:
+        yield from part[1:]
 
 
-def _copies(view: View, alike: Sequence[int]) -> Iterator[int]:
-    """Those of the buffers that hold the same bytes as one before them."""
-    seen: set[bytes] = set()
+def _told_apart(view: View, parts: list[list[int]], where: slice, tell: Callable[[Any], bytes]) -> list[list[int]]:
+    """The buffers of each part by what is told of some of their bytes; those that are alone are left out."""
     buffers = view.model.buffers or []
-    groups: dict[bytes, list[int]] = {}
-    for count, number in enumerate(alike):
-        data = buffers[number].data or b""
-        short = len(data) <= _MORE_PLACES * _SAMPLE
-        groups.setdefault(bytes(data) if short else _sample(data, _MORE_PLACES), []).append(number)
-        if not count % _LET_GO_EVERY:
-            view.let_go()
-    for count, number in enumerate(number for group in groups.values() if len(group) > 1 for number in group):
-        digest = hashlib.sha256(buffers[number].data or b"").digest()
-        if digest in seen:
-            yield number
-        seen.add(digest)
-        if not count % _LET_GO_EVERY:
-            view.let_go()
+    result: list[list[int]] = []
+    for part in parts:
+        groups: dict[bytes, list[int]] = {}
+        for number in part:
+            groups.setdefault(tell((buffers[number].data or b"")[where]), []).append(number)
+            view.has_read(max(where.stop - where.start, _AROUND))
+        result += [group for group in groups.values() if len(group) > 1]
+    return result
 
 
 @rule(

@@ -35,14 +35,9 @@ def printed_scale(view: View) -> Iterator[Finding]:
     and biases that were right before are off by it; a scale below 0.0000005 becomes 0. The biases that no longer fit
     are findings of bias-scale.
     """
-    scales = {
-        scale
-        for subgraph in view.model.subgraphs or ()
-        for tensor in subgraph.tensors or ()
-        if tensor.quantization is not None and tensor.quantization.scale and len(tensor.quantization.scale) == 1
-        for scale in tensor.quantization.scale
-        if is_usable_scale(scale) and float32(round(scale / _ROUND) * _ROUND) != scale
-    }
+    quantizations = (t.quantization for s in view.model.subgraphs or () for t in s.tensors or ())
+    stored = {q.scale[0] for q in quantizations if q is not None and q.scale and len(q.scale) == 1}
+    scales = {scale for scale in stored if is_usable_scale(scale) and float32(round(scale / _ROUND) * _ROUND) != scale}
     printed = [scale for scale in scales if float32(round(scale, _DECIMALS)) == scale]
     if len(printed) < _FEWEST_PRINTED or len(printed) < _PRINTED_SHARE * len(scales):
         return
@@ -97,35 +92,44 @@ def concatenated_ranges(view: View) -> Iterator[Finding]:
     The joint scale is that of the larger range. Scores then take only a handful of the 256 steps, or all become 0:
     detections seem to vanish after quantisation though every runtime accepts the model.
     """
-    for number, subgraph in enumerate(view.model.subgraphs or ()):
-        makers = _makers(subgraph)
-        for index, operator in enumerate(subgraph.operators or ()):
-            if operator.name not in ("CONCATENATION", "PACK"):
+    makers = _Makers()
+    for node in view.nodes_named("CONCATENATION", "PACK"):
+        operator = node.operator
+        result = next(iter(operator.outputs or ()), None)
+        scale = _scale(result)
+        if scale is None or not isinstance(result, Table) or result.type_name not in _NARROW:
+            continue
+        if result.type_name == "INT16":
+            continue
+        for tensor in operator.inputs or ():
+            found = _range_of(tensor, makers.of(node.subgraph)) if isinstance(tensor, Tensor) else None
+            if found is None or found.width / scale >= _FEWEST_LEVELS:
                 continue
-            result = next(iter(operator.outputs or ()), None)
-            scale = _scale(result)
-            if scale is None or not isinstance(result, Table) or result.type_name not in _NARROW:
-                continue
-            if result.type_name == "INT16":
-                continue
-            for tensor in operator.inputs or ():
-                found = _range_of(tensor, makers) if isinstance(tensor, Tensor) else None
-                if found is None or found.width / scale >= _FEWEST_LEVELS:
-                    continue
-                yield _about(
-                    view,
-                    "concatenated-ranges",
-                    Severity.WARNING,
-                    Node(subgraph, number, operator, index),
-                    tensor,  # type: ignore[arg-type]
-                    f"the values lie between {found.low:g} and {found.high:g} and take "
-                    f"{max(int(found.width / scale) + 1, 1)} of the 256 steps of the joint scale {scale:.9g}",
-                )
+            yield _about(
+                view,
+                "concatenated-ranges",
+                Severity.WARNING,
+                node,
+                tensor,  # type: ignore[arg-type]
+                f"the values lie between {found.low:g} and {found.high:g} and take "
+                f"{max(int(found.width / scale) + 1, 1)} of the 256 steps of the joint scale {scale:.9g}",
+            )
 
 
-def _makers(subgraph: SubGraph) -> dict[int, Operator]:
-    """The operator that computes each tensor, by identity."""
-    return {id(tensor): operator for operator in subgraph.operators or () for tensor in operator.outputs or ()}
+class _Makers:
+    """The operators that compute tensors, of subgraphs that are asked about."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, dict[int, Operator]] = {}
+
+    def of(self, subgraph: SubGraph) -> dict[int, Operator]:
+        """The operator that computes each tensor, by the tensor's identity."""
+        found = self._known.get(id(subgraph))
+        if found is None:
+            operators = subgraph.operators or ()
+            found = {id(tensor): operator for operator in operators for tensor in operator.outputs or ()}
+            self._known[id(subgraph)] = found
+        return found
 
 
 def _range_of(tensor: Tensor, makers: dict[int, Operator]) -> _Range | None:
@@ -161,22 +165,19 @@ def unquantised_island(view: View) -> Iterator[Finding]:
     The converter had no integer form of them, or no range for their outputs. The result is right; the conversions
     cost time, and an accelerator that computes with integers only hands everything from here back to the processor.
     """
-    for number, subgraph in enumerate(view.model.subgraphs or ()):
-        makers = _makers(subgraph)
-        for index, operator in enumerate(subgraph.operators or ()):
-            if operator.name != "QUANTIZE":
-                continue
-            inside = _float_island(operator, makers)
-            if inside:
-                kinds = ", ".join(sorted({item.name for item in inside}))
-                yield _about(
-                    view,
-                    "unquantised-island",
-                    Severity.NOTE,
-                    Node(subgraph, number, operator, index),
-                    None,
-                    f"before this node {len(inside)} operators compute in float between integers: {kinds}",
-                )
+    makers = _Makers()
+    for node in view.nodes_named("QUANTIZE"):
+        inside = _float_island(node.operator, makers.of(node.subgraph))
+        if inside:
+            kinds = ", ".join(sorted({item.name for item in inside}))
+            yield _about(
+                view,
+                "unquantised-island",
+                Severity.NOTE,
+                node,
+                None,
+                f"before this node {len(inside)} operators compute in float between integers: {kinds}",
+            )
 
 
 def _float_island(end: Operator, makers: dict[int, Operator]) -> list[Operator]:
@@ -218,21 +219,26 @@ def unquantised_activation(view: View) -> Iterator[Finding]:
     told = {problem.place for problem in view.problems if problem.rule == "missing-quantization"}
     for number, subgraph in enumerate(view.model.subgraphs or ()):
         for index, operator in enumerate(subgraph.operators or ()):
-            if operator.name in _NEEDS_NO_SCALE or (number, index) in told:
+            lacking = [tensor for tensor in operator.outputs or () if _lacks_scale(tensor)]
+            if not lacking or operator.name in _NEEDS_NO_SCALE or (number, index) in told:
                 continue
             inputs = [tensor for tensor in operator.inputs or () if isinstance(tensor, Tensor)]
             if not any(_has_scale(tensor) for tensor in inputs):
                 continue
-            for tensor in operator.outputs or ():
-                if isinstance(tensor, Tensor) and tensor.type_name in _NARROW and not _has_scale(tensor):
-                    yield _about(
-                        view,
-                        "unquantised-activation",
-                        Severity.WARNING,
-                        Node(subgraph, number, operator, index),
-                        tensor,
-                        f"the output is {tensor.type_name} and has no scale, the inputs have one",
-                    )
+            for tensor in lacking:
+                yield _about(
+                    view,
+                    "unquantised-activation",
+                    Severity.WARNING,
+                    Node(subgraph, number, operator, index),
+                    tensor,  # type: ignore[arg-type]
+                    f"the output is {tensor.type_name} and has no scale, the inputs have one",  # type: ignore[union-attr]
+                )
+
+
+def _lacks_scale(tensor: object) -> bool:
+    """Whether an 8- or 16-bit tensor has no scale."""
+    return isinstance(tensor, Tensor) and not _has_scale(tensor) and tensor.type_name in _NARROW
 
 
 def _has_scale(tensor: Tensor) -> bool:

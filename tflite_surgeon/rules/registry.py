@@ -11,13 +11,17 @@ from inspect import cleandoc
 from typing import Any
 
 from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.knowledge.alike import Alikes
 from tflite_surgeon.knowledge.kernels.registry import micro_kernels, tflite_kernels
 from tflite_surgeon.knowledge.prediction import predict
 from tflite_surgeon.knowledge.problems import Problem, Said, sayings
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.knowledge.xnnpack import Placement
 from tflite_surgeon.model.bulk import without_collecting
-from tflite_surgeon.model.objects import Model, SubGraph, Tensor
+from tflite_surgeon.model.objects import Model, Node, SubGraph, Tensor
+
+# Bytes of constants that rules read before the memory of a mapped file is freed.
+_LET_GO_FROM = 8 << 20
 
 
 class Severity(IntEnum):
@@ -92,11 +96,12 @@ class View:
         self.model = model
         self.targets = tuple(targets)
         self._placements: dict[int, Placement] = {}
+        self._read = 0
 
     def placement(self, subgraph: SubGraph) -> Placement:
         found = self._placements.get(id(subgraph))
         if found is None:
-            found = self._placements[id(subgraph)] = Placement(subgraph)
+            found = self._placements[id(subgraph)] = Placement(subgraph, self.alikes)
         return found
 
     def let_go(self) -> None:
@@ -104,10 +109,33 @@ class View:
         if self.model.source is not None:
             self.model.source.reader.let_go()
 
+    def has_read(self, size: int) -> None:
+        """Note that a rule has read so much of constants: every few megabytes their memory is freed."""
+        self._read += size
+        if self._read >= _LET_GO_FROM:
+            self._read = 0
+            self.let_go()
+
+    @cached_property
+    def alikes(self) -> Alikes:
+        """The nodes that are alike."""
+        return Alikes(self.model)
+
     @cached_property
     def problems(self) -> list[Problem]:
         """What each runtime meets on its way, in that order."""
-        return predict(self.model, self.placement)
+        return predict(self.model, self.placement, self.alikes)
+
+    def nodes_named(self, *names: str) -> Iterator[Node]:
+        """The operators of some names, in the order of their nodes."""
+        are_named: dict[int, bool] = {}
+        for number, subgraph in enumerate(self.model.subgraphs or ()):
+            for index, operator in enumerate(subgraph.operators or ()):
+                is_named = are_named.get(id(operator.opcode))
+                if is_named is None:
+                    is_named = are_named[id(operator.opcode)] = operator.name in names
+                if is_named:
+                    yield Node(subgraph, number, operator, index)
 
     @cached_property
     def tensor_numbers(self) -> dict[int, int]:

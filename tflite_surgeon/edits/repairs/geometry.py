@@ -13,11 +13,12 @@ from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, 
 from tflite_surgeon.edits.repairs.shapes import agree, stated_shape
 from tflite_surgeon.edits.shaping import makes_stored, reshape
 from tflite_surgeon.flatbuffer.schema import enum_class
-from tflite_surgeon.knowledge.prediction import prepared
+from tflite_surgeon.knowledge.computed import prepared
 from tflite_surgeon.model.objects import Operator, Tensor
 
 # Inputs that TFLM's CONCATENATION takes.
 _MOST_JOINED = 10
+_BIAS = 2
 
 
 @repair(
@@ -101,7 +102,7 @@ def inner_dimension(draft: Draft, target: Target, wish: Wish) -> Result:
     "tensor-rank",
     Phase.GRAPH,
     "Adds or joins dimensions where that leaves every byte where it is: a scalar becomes a vector of one, weights of "
-    "three dimensions become rows and columns, indices become a vector. Others go through a RESHAPE.",
+    "three dimensions become rows and columns, indices and a bias become a vector. Others go through a RESHAPE.",
     "Where the dimensions can be joined in several ways, the file does not tell which was meant.",
 )
 def tensor_rank(draft: Draft, target: Target, wish: Wish) -> Result:
@@ -144,6 +145,10 @@ def _wanted_ranks(draft: Draft, operator: Operator) -> Iterator[tuple[int, list[
         shapes = [shape for shape in _factors(prod(inputs[0].shape or ()), 4) if _takes(draft, operator, shape)]
         if len(shapes) == 1:
             yield 0, shapes[0]
+    if operator.name == "DEPTHWISE_CONV_2D" and len(inputs) > _BIAS and isinstance(inputs[_BIAS], Tensor):
+        bias = inputs[_BIAS]
+        if bias.data and len(bias.shape or ()) != 1:
+            yield _BIAS, [prod(bias.shape or ())]
 
 
 def _rows_and_columns(operator: Operator, weights: Tensor) -> list[int] | None:

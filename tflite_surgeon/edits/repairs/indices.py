@@ -13,8 +13,8 @@ from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, 
 from tflite_surgeon.edits.shaping import Shapes
 from tflite_surgeon.edits.unclaimed import unclaimed_buffer
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge.computed import computed
 from tflite_surgeon.knowledge.operators import ROLES
-from tflite_surgeon.knowledge.prediction import computed
 from tflite_surgeon.model.objects import Operator, OperatorCode, SubGraph, Tensor
 
 _ATTRIBUTES: tuple[Attribute, ...] = ("inputs", "outputs")

@@ -13,6 +13,7 @@ from tflite_surgeon.edits.shaping import (
     state_shape,
     was_touched,
 )
+from tflite_surgeon.edits.turning import channels_last
 from tflite_surgeon.model.objects import Operator, Tensor
 
 _LACKS = "Where several shapes would make the kernels agree, or none does, the file does not tell which was meant."
@@ -82,7 +83,9 @@ def size_overflow(draft: Draft, target: Target, wish: Wish) -> Result:
 @repair(
     "dimension-match",
     Phase.GRAPH,
-    "Corrects the one dimension of an input of the model with which all stored shapes are those that kernels compute.",
+    "Moves the channels of a DEPTHWISE_CONV_2D's weights from the first dimension to the last where the stored output "
+    "comes of it; else corrects the one dimension of an input of the model with which all stored shapes are those that "
+    "kernels compute.",
     _LACKS,
 )
 def dimension_match(draft: Draft, target: Target, wish: Wish) -> Result:
@@ -128,6 +131,9 @@ def agree(draft: Draft, target: Target, clashes: bool = False) -> Result:
     if not is_micro and not shapes.breaks(target.finding.rule, operator):
         return None  # What was repaired before has settled it.
     is_refused = clashes or shapes.is_refused(operator)
+    turned = channels_last(draft, operator) if is_refused else None
+    if turned is not None:
+        return turned
     if is_refused and not clashes:
         # A kernel may refuse the stored shape of its output alone.
         mark = draft.mark()

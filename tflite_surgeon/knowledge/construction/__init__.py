@@ -17,6 +17,7 @@ from tflite_surgeon.knowledge.construction import header, nodes, opcodes, signat
 from tflite_surgeon.knowledge.problems import Problem
 
 if TYPE_CHECKING:
+    from tflite_surgeon.knowledge.alike import Alikes
     from tflite_surgeon.model.objects import Model
 
 
@@ -27,15 +28,15 @@ class Reading(NamedTuple):
     nodes: list[list[Problem]]
 
 
-def read(model: Model) -> Reading:
-    """Look at each subgraph's tensors and nodes.
+def read(model: Model, alikes: Alikes) -> Reading:
+    """Look at each subgraph's tensors and nodes, at one of those that are alike.
 
     Raises:
         SurgeonError: a constant lies in a file that was closed.
     """
     subgraphs = list(enumerate(model.subgraphs or ()))
     return Reading(
-        [list(tensors.problems(model, index, subgraph)) for index, subgraph in subgraphs],
+        [list(tensors.problems(model, index, subgraph, alikes)) for index, subgraph in subgraphs],
         [list(nodes.problems(model, index, subgraph)) for index, subgraph in subgraphs],
     )
 

@@ -12,6 +12,7 @@ from tflite_surgeon.knowledge.construction.refusal import refused
 from tflite_surgeon.knowledge.problems import REFUSES, UNKNOWN, On, Place, Problem, Said, Stage
 
 if TYPE_CHECKING:
+    from tflite_surgeon.knowledge.alike import Alikes
     from tflite_surgeon.model.objects import Model, SubGraph, Tensor
 
 _TYPE = Said("tensor-type", None, "Unsupported data type {} in tensor")
@@ -57,58 +58,68 @@ def known_type(number: int, kernels: On) -> bool:
     return number in WIDTHS and (kernels != On.V2_14 or number <= _HIGHEST_TYPE_2_14)
 
 
-def problems(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
-    """What is wrong with tensors, in their order.
+def problems(model: Model, index: int, subgraph: SubGraph, alikes: Alikes) -> Iterator[Problem]:
+    """What is wrong with tensors, in their order. Of those that look alike one is read: they are as sound as it.
 
     Raises:
         SurgeonError: a constant lies in a file that was closed.
     """
     tensors = subgraph.tensors or ()
-    sentinel = model.buffers[0] if model.buffers else None
     count = len(tensors)
+    sound: set[int] = set()
     for number, tensor in enumerate(tensors):
-        kind = tensor.type
-        width = WIDTHS.get(kind)
-        if width is None or kind > _HIGHEST_TYPE_2_14:
-            yield from _type(tensor, number, index)
-            if width is None:
-                continue
-        buffer = tensor.buffer
-        size = None
-        if buffer is not sentinel and model.buffers is not None and getattr(buffer, "index", None) != 0:
-            if not isinstance(buffer, Table):
-                message = f"tensor {number} names buffer {buffer.index}, the model has {len(model.buffers)}"
-                yield refused(_BUFFER, message, place=Place(index), tensor=tensor)
-                continue
-            size = _size(tensor)
-            if size is None and buffer.offset > 1 and not buffer.outside:
-                message = (
-                    f"bytes {buffer.offset} to {buffer.offset + buffer.size} of tensor {number} are not in the file"
-                )
-                yield refused(_OFFSET, message, place=Place(index), tensor=tensor)
-                continue
-        if tensor.quantization is not None:
-            yield from quantization.problems(tensor, number, index, count)
-        if size is None:
-            if width == 0:
-                if tensor.is_variable:
-                    message = f"tensor {number} is a variable of type {tensor.type_name}"
-                    yield refused(_STRING_VARIABLE, message, place=Place(index), tensor=tensor)
-            elif not _is_ordinary(tensor.shape):
-                yield from _overflow(tensor, number, index, width)
+        look = alikes.look(tensor)
+        if look in sound:
             continue
-        if tensor.is_variable or tensor.external_buffer:
-            yield from _variable(tensor, number, index)
-        if tensor.sparsity is not None:
-            yield from sparsity.problems(tensor, number, index)
-        elif width:
-            needed = width
-            for dimension in tensor.shape or ():
-                needed *= dimension
-            if kind in PACKED:
-                needed = -(-needed // PACKED[kind])
-            if needed != size or not _is_ordinary(tensor.shape):
-                yield from _constant(tensor, number, index, width, needed, size)
+        found = list(_of_tensor(model, index, tensor, number, count))
+        if look and not found:
+            sound.add(look)
+        yield from found
+
+
+def _of_tensor(model: Model, index: int, tensor: Tensor, number: int, count: int) -> Iterator[Problem]:
+    """What is wrong with one tensor, of so many."""
+    sentinel = model.buffers[0] if model.buffers else None
+    kind = tensor.type
+    width = WIDTHS.get(kind)
+    if width is None or kind > _HIGHEST_TYPE_2_14:
+        yield from _type(tensor, number, index)
+        if width is None:
+            return
+    buffer = tensor.buffer
+    size = None
+    if buffer is not sentinel and model.buffers is not None and getattr(buffer, "index", None) != 0:
+        if not isinstance(buffer, Table):
+            message = f"tensor {number} names buffer {buffer.index}, the model has {len(model.buffers)}"
+            yield refused(_BUFFER, message, place=Place(index), tensor=tensor)
+            return
+        size = _size(tensor)
+        if size is None and buffer.offset > 1 and not buffer.outside:
+            message = f"bytes {buffer.offset} to {buffer.offset + buffer.size} of tensor {number} are not in the file"
+            yield refused(_OFFSET, message, place=Place(index), tensor=tensor)
+            return
+    if tensor.quantization is not None:
+        yield from quantization.problems(tensor, number, index, count)
+    if size is None:
+        if width == 0:
+            if tensor.is_variable:
+                message = f"tensor {number} is a variable of type {tensor.type_name}"
+                yield refused(_STRING_VARIABLE, message, place=Place(index), tensor=tensor)
+        elif not _is_ordinary(tensor.shape):
+            yield from _overflow(tensor, number, index, width)
+        return
+    if tensor.is_variable or tensor.external_buffer:
+        yield from _variable(tensor, number, index)
+    if tensor.sparsity is not None:
+        yield from sparsity.problems(tensor, number, index)
+    elif width:
+        needed = width
+        for dimension in tensor.shape or ():
+            needed *= dimension
+        if kind in PACKED:
+            needed = -(-needed // PACKED[kind])
+        if needed != size or not _is_ordinary(tensor.shape):
+            yield from _constant(tensor, number, index, width, needed, size)
 
 
 def _size(tensor: Tensor) -> int | None:

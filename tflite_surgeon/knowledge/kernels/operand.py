@@ -94,6 +94,17 @@ class Operand:
             self.scale = scales[0]
             self.zero_point = points[0] if points else 0
 
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether no kernel has made anything of it that the file does not say."""
+        tensor = self.tensor
+        return (
+            self.shape == tensor.shape
+            and not (self.is_persistent or self.is_dynamic)
+            and self.type == tensor.type_name
+            and (self._constant is not False or not is_constant(tensor))
+        )
+
     # Shape
 
     @property

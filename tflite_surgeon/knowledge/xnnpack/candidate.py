@@ -23,6 +23,10 @@ class Statics:
         self._unpacked: set[int] = set()
         self._stored_types: dict[int, str] = {}
 
+    def __bool__(self) -> bool:
+        """Whether any was found so far."""
+        return bool(self._unpacked)
+
     def unpack(self, tensor: Tensor, stored_type: str | None = None) -> None:
         """Note an unpacked tensor, and the type that it keeps where the delegate uses the packed values as they are."""
         self._unpacked.add(id(tensor))

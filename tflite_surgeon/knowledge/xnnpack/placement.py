@@ -14,6 +14,7 @@ from tflite_surgeon.knowledge.xnnpack.claims import CLAIMS
 from tflite_surgeon.knowledge.xnnpack.tensors import datatype, is_constant, is_quantised
 
 if TYPE_CHECKING:
+    from tflite_surgeon.knowledge.alike import Alikes, Group
     from tflite_surgeon.model.objects import Model, Operator, SubGraph, Tensor
 
 # Subgraphs whose names begin so are there to validate accelerators; none is offered them.
@@ -33,8 +34,9 @@ class Placement:
     DENSIFY) counts as constant for the nodes behind.
     """
 
-    def __init__(self, subgraph: SubGraph) -> None:
+    def __init__(self, subgraph: SubGraph, alikes: Alikes | None = None) -> None:
         self._subgraph = subgraph
+        self._alikes = alikes
         self.statics = Statics()
         self.kinds = Kinds()
         self._unpacking: dict[int, Operator] = {}
@@ -72,6 +74,10 @@ class Placement:
             if any(tensor is read for read in operator.inputs or ())
         )
 
+    def group(self, operator: Operator) -> Group | None:
+        """The nodes that are like one, where they are known and nothing unpacked tells them apart."""
+        return None if self._alikes is None or self.statics else self._alikes.of(operator)
+
     def withdraw(self) -> None:
         """Note that the delegate gives all nodes back: nodes of the subgraph wait for each other."""
         self.__dict__["_taken"] = set()
@@ -96,7 +102,13 @@ class Placement:
         taken: set[int] = set()
         for operator in self._operators:
             kind = self.kinds.of(operator)
-            if self._unpacks(operator, kind):
+            group = self.group(operator)
+            if group is not None:
+                if group.claimed is None:
+                    group.claimed = self._accepts(operator, kind)
+                if group.claimed:
+                    taken.add(id(operator))
+            elif self._unpacks(operator, kind):
                 taken.add(id(operator))
             elif not _is_in_place(operator):
                 if self._accepts(operator, kind):

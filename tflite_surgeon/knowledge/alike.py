@@ -1,0 +1,233 @@
+"""Nodes that are alike: what was found of one holds for the others, so that it is looked for once.
+
+A large model repeats a few layers many times. What a runtime makes of a layer with weights is decided by its options
+and by its tensors' types, shapes and forms of quantisation. The numbers in scales and zero points decide only what is
+asked here of every node: whether each scale means something, whether zero points are 0 or else within the type,
+whether the bias counts in the kernel's unit, and whether the product of the scales stays within limits. A node with
+anything out of the ordinary is in no group, and is looked at by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tflite_surgeon.flatbuffer import schema
+from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.quantization import LARGEST, SMALLEST_NORMAL, are_products, are_usable_scales, are_zero, largest
+
+if TYPE_CHECKING:
+    from tflite_surgeon.knowledge.problems import On, Stage
+    from tflite_surgeon.model.objects import Model, Operator, QuantizationParameters, Tensor
+
+# The layers whose checks were read for what they depend on, and their options.
+_LAYERS = {
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+}
+_MANY = 1 << 31
+# Every bound of an activation, divided by a larger output scale, fits 32 bits.
+_COUNTS_BOUNDS_FROM = 1e-8
+# XNNPACK's limit for input scale x weights scale / output scale, 256, with room for what rounding does to it.
+_MOST_RESCALED = 255.0
+# Zero points of the types, by their numbers, that have others than 0: INT8 and UINT8.
+_OFFSETS = {9: (-128, 127), 3: (0, 255)}
+_BIAS_BYTES = {"INT32": 4, "INT64": 8}
+
+_Form = tuple[int, bool, int, bool]
+
+
+class _Reader(NamedTuple):
+    """What reads all options of a table."""
+
+    table: str
+    read: Callable[[Any], Any]
+
+
+class Group:
+    """Nodes that are alike.
+
+    Attributes:
+        is_quantised: whether its tensors have scales.
+        has_whole_bias: whether the bias holds a value, and a scale if it has several, for each of its elements.
+        claimed: whether the delegate's claim covers them; None as long as nobody asked.
+        healthy: kernels, stages, and whether the delegate took the node: where nothing was found.
+    """
+
+    __slots__ = ("claimed", "has_whole_bias", "healthy", "is_quantised")
+
+    def __init__(self, is_quantised: bool, has_whole_bias: bool) -> None:
+        self.is_quantised = is_quantised
+        self.has_whole_bias = has_whole_bias
+        self.claimed: bool | None = None
+        self.healthy: set[tuple[On, Stage, bool]] = set()
+
+
+_UNKNOWN: Any = object()
+
+
+class Alikes:
+    """The groups of a model's nodes; the model must not change while they are in use."""
+
+    def __init__(self, model: Model) -> None:
+        self._sentinel = model.buffers[0] if model.buffers else None
+        self._looks: dict[int, int] = {}
+        self._are_ordinary: dict[tuple[int, ...], bool] = {}
+        self._number_of: dict[tuple[Any, ...], int] = {}
+        self._seen: list[tuple[Any, ...]] = [()]
+        self._readers: dict[int, _Reader | None] = {}
+        self._groups: dict[tuple[Any, ...], Group | None] = {}
+        self._group_of: dict[int, Group | None] = {}
+
+    def look(self, tensor: Tensor) -> int:
+        """A number that tensors have in common which are alike in all but scales, zero points and name.
+
+        0 for those that are out of the ordinary: variable, sparse, without elements, in another scheme than scales,
+        with scales that mean nothing or offsets that the type does not hold.
+        """
+        found = self._looks.get(id(tensor))
+        if found is None:
+            seen = self._look(tensor)
+            found = 0
+            if seen is not None:
+                found = self._number_of.setdefault(seen, len(self._seen))
+                if found == len(self._seen):
+                    self._seen.append(seen)
+            self._looks[id(tensor)] = found
+        return found
+
+    def _look(self, tensor: Tensor) -> tuple[Any, ...] | None:
+        stored, buffer = tensor.shape, tensor.buffer
+        if stored is None or tensor.is_variable or tensor.sparsity is not None or tensor.external_buffer:
+            return None
+        shape = tuple(stored)
+        is_ordinary = self._are_ordinary.get(shape)
+        if is_ordinary is None:
+            is_ordinary = self._are_ordinary[shape] = min(shape, default=1) > 0 and prod(shape) < _MANY
+        if not is_ordinary or not isinstance(buffer, Table):
+            return None
+        data, size = buffer.data, None
+        if data is not None:
+            try:
+                size = len(data)
+            except ValueError:  # A released view.
+                return None
+            if buffer is self._sentinel:
+                return None
+        elif buffer.offset > 1:
+            return None
+        quantization = tensor.quantization
+        if quantization is None:
+            return tensor.type, shape, size, buffer.outside, None
+        form = _form(quantization, tensor.type)
+        return None if form is None else (tensor.type, shape, size, buffer.outside, form)
+
+    def of(self, operator: Operator) -> Group | None:
+        """The group that a node is in."""
+        found: Group | None = self._group_of.get(id(operator), _UNKNOWN)
+        if found is _UNKNOWN:
+            found = self._group_of[id(operator)] = self._find(operator)
+        return found
+
+    def has_right_bias(self, operator: Operator) -> bool:
+        """Whether a node has a bias whose scales are the unit that its kernel counts in, with nothing missing."""
+        group = self.of(operator)
+        return group is not None and group.is_quantised and group.has_whole_bias
+
+    def _find(self, operator: Operator) -> Group | None:
+        opcode = operator.opcode
+        inputs, outputs = operator.inputs, operator.outputs
+        reader = self._readers.get(id(opcode), _UNKNOWN)
+        if reader is _UNKNOWN:
+            reader = self._readers[id(opcode)] = _reader_of(opcode)
+        if reader is None or inputs is None or outputs is None or len(inputs) != 3 or len(outputs) != 1:
+            return None
+        tensors: tuple[Any, ...] = (*inputs, *outputs)
+        source, weights, bias, result = tensors
+        for tensor in tensors:
+            if not isinstance(tensor, Table):
+                return None
+        if source is result or weights is result or bias is result or _has_more(operator, reader.table):
+            return None
+        looks = self.look(source), self.look(weights), self.look(bias), self.look(result)
+        if 0 in looks:
+            return None
+        key = id(opcode), reader.read(operator.builtin_options), looks
+        group: Group | None = self._groups.get(key, _UNKNOWN)
+        if group is _UNKNOWN:
+            group = self._groups[key] = self._make(looks)
+        if group is not None and group.is_quantised and not _suit(source, weights, bias, result):
+            return None
+        return group
+
+    def _make(self, looks: tuple[int, ...]) -> Group | None:
+        """A group for nodes whose tensors look so, where there is one."""
+        source, weights, bias, result = (self._seen[look] for look in looks)
+        forms: list[_Form | None] = [source[4], weights[4], bias[4], result[4]]
+        if result[2] is not None or len({form is None for form in forms}) > 1:
+            return None
+        of_source, of_bias, of_result = forms[0], forms[2], forms[3]
+        if of_source is None or of_bias is None or of_result is None:
+            return Group(False, False)
+        if of_source[0] != 1 or of_result[0] != 1 or not of_result[3]:
+            return None
+        count, size = prod(bias[1]), bias[2]
+        width = _BIAS_BYTES.get(getattr(bias[0], "_name_", ""))
+        is_whole = width is not None and size is not None and size >= count * width and of_bias[0] in (1, count)
+        return Group(True, is_whole)
+
+
+def _reader_of(opcode: object) -> _Reader | None:
+    """What reads the options of a layer; None for other operators."""
+    table = _LAYERS.get(getattr(opcode, "name", ""))
+    if table is None or getattr(opcode, "custom_code", None) is not None:
+        return None
+    return _Reader(table, attrgetter(*(field.attribute for field in schema.fields(table))))
+
+
+def _has_more(operator: Operator, options: str) -> bool:
+    """Whether a node has other options than its own, or anything that layers do not have."""
+    given = operator.builtin_options
+    return bool(
+        getattr(given, "table", "") != options
+        or operator.builtin_options_2 is not None
+        or operator.custom_options is not None
+        or operator.large_custom_options is not None
+        or operator.intermediates
+        or operator.mutating_variable_inputs
+    )
+
+
+def _form(quantization: QuantizationParameters, type_number: int) -> _Form | None:
+    """How many scales, whether there is an offset, along which dimension, whether every bound can be counted.
+
+    None where it is out of the ordinary.
+    """
+    scales, points = quantization.scale, quantization.zero_point
+    if not scales or not points or quantization.details is not None or len(points) != len(scales):
+        return None
+    count = len(scales)
+    if count > 1:
+        if not (are_zero(points) and are_usable_scales(scales)):
+            return None
+        return count, False, quantization.quantized_dimension, False
+    scale, point = scales[0], points[0]
+    if not SMALLEST_NORMAL <= scale <= LARGEST:
+        return None
+    if point:
+        low, high = _OFFSETS.get(type_number, (0, 0))
+        if not low <= point <= high:
+            return None
+    return 1, point != 0, quantization.quantized_dimension, scale > _COUNTS_BOUNDS_FROM
+
+
+def _suit(source: Tensor, weights: Tensor, bias: Tensor, result: Tensor) -> bool:
+    """Whether the scales of a layer suit each other: a right bias, and a product that is not too large."""
+    first: float = source.quantization.scale[0]  # type: ignore[union-attr, index]
+    last: float = result.quantization.scale[0]  # type: ignore[union-attr, index]
+    scales: list[float] = weights.quantization.scale  # type: ignore[union-attr, assignment]
+    stored: list[float] = bias.quantization.scale  # type: ignore[union-attr, assignment]
+    return first * largest(scales) < _MOST_RESCALED * last and are_products(stored, first, scales)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from tflite_surgeon.knowledge.kernels.fully_connected_forms import check_hybrid, check_shuffled, check_sparse
 from tflite_surgeon.knowledge.kernels.layers import (
     INTEGERS,
     computes_with_scales,
     has_activation_range,
     has_multiplier,
-    has_useful_weights_scales,
     ignores_bias_zero_point,
     ignores_weights_zero_point,
     refuse_unscaled,
@@ -15,7 +15,7 @@ from tflite_surgeon.knowledge.kernels.layers import (
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.kernels.registry import kernel
-from tflite_surgeon.knowledge.problems import On, Said, Stage
+from tflite_surgeon.knowledge.problems import On, Said
 
 _FILE = "fully_connected.cc"
 _OPTIONS = "FullyConnectedOptions"
@@ -66,13 +66,7 @@ _CHANNELS_COUNT = Said("scale-count", _FILE, "per_channel_quantization_size != f
 _ZERO_POINTS = {
     role: Said("int16-zero-point", _FILE, f"{role}->params.zero_point != 0") for role in ("input", "output")
 }
-_WORKSPACE = Said("operator-types", None, "Unexpected data typeNode number {} (FULLY_CONNECTED)")
 
-_SPARSE_FORM = Said("weights-format", None, "Unsupported sparse fully-connected weight format.")
-_SPARSE_INT8_FORM = Said("weights-format", None, "Invalid quantized and sparse fully-connected format.")
-_SPARSE_ZERO_POINT = Said(
-    "weights-zero-point", None, "Quantized and sparse fully-connected format supports symmetric weight quantization"
-)
 
 _SMALL = ("INT4", "INT2")
 # tflite-runtime 2.14 takes weights of these types for integers, later ones two more.
@@ -122,13 +116,13 @@ def _fully_connected(node: KernelNode) -> None:
         if source.type in INTEGERS:
             _check_scales(node, source, weights, bias, result, activation)
         elif source.type == "FLOAT32" and weights.type in _HYBRID:
-            _check_hybrid(node, weights)
+            check_hybrid(node, weights)
         if source.type == result.type == "INT16":
             _check_int16(node, source, bias, result)
     if weights_format == _SHUFFLED and weights.type == "UINT8":
-        _check_shuffled(node, weights, node.outputs[1])
+        check_shuffled(node, weights, node.outputs[1])
     if weights.tensor.sparsity is not None:
-        _check_sparse(node, weights, result)
+        check_sparse(node, weights, result)
     _resize(node, source, weights)
 
 
@@ -352,52 +346,3 @@ def _check_int16(node: KernelNode, source: Operand, bias: Operand | None, result
         elif bias is not None and bias.type != name:
             message = f"the bias is {bias.type} and declared as {name}"
             node.refuse(_DECLARED_BIAS, message, bias, on=On.LITERT)
-
-
-def _check_hybrid(node: KernelNode, weights: Operand) -> None:
-    """Float inputs with integer weights, which the kernel takes for symmetric."""
-    if weights.scheme == "none":
-        node.wrong("missing-quantization", "the weights have no scale: they count for nothing", weights)
-    elif len(weights.scales) > 1 or not (weights.is_affine or weights.has_plain_scales):
-        message = f"the weights have {len(weights.scales) or 'other'} scales, beside floats the kernel finds none"
-        node.wrong("quantization-scheme", message, weights, on=On.V2_14)
-    else:
-        has_useful_weights_scales(node, weights)
-    if weights.type == "INT4" and not weights.has_plain_scales:
-        message = "the kernel looks for the scale of INT4 weights that have none: whether it dies depends on memory"
-        node.doubt("quantization-scheme", message, weights, on=On.V2_14, at=Stage.INVOKE)
-    ignores_weights_zero_point(node, weights)
-
-
-def _check_sparse(node: KernelNode, weights: Operand, result: Operand) -> None:
-    """Sparse weights: single values or blocks of 4 floats, or blocks of 16 integers, along the rows."""
-    sparsity = weights.tensor.sparsity
-    dimensions = (sparsity.dim_metadata if sparsity is not None else None) or []
-    formats = [getattr(part.format, "name", "") for part in dimensions]
-    is_row_by_row = formats[:2] == ["DENSE", "SPARSE_CSR"]
-    block = dimensions[2].dense_size if len(dimensions) == 3 else None
-    if weights.type == "FLOAT32":
-        if not is_row_by_row or (len(dimensions) != 2 and block != 4):
-            message = "the weights are sparse in another form than single values or blocks of 4 along the rows"
-            node.refuse(_SPARSE_FORM, message, weights, at=Stage.INVOKE)
-    elif weights.type == result.type == "INT8":
-        if weights.zero_point:
-            message = f"sparse weights have the zero point {weights.zero_point}, the kernel takes 0"
-            node.refuse(_SPARSE_ZERO_POINT, message, weights, at=Stage.INVOKE)
-        message = "the weights are sparse in another form than blocks of 16 along the rows"
-        if not is_row_by_row:
-            node.refuse(_SPARSE_INT8_FORM, message, weights, at=Stage.INVOKE)
-        elif block != 16:
-            node.refuse(_SPARSE_FORM, message, weights, at=Stage.INVOKE)
-
-
-def _check_shuffled(node: KernelNode, weights: Operand, workspace: Operand | None) -> None:
-    """Weights stored in tiles of 4 rows and 16 columns."""
-    if workspace is not None and workspace.type != "UINT8":
-        message = f"the workspace for shuffled weights is {workspace.type}, the kernel takes UINT8"
-        node.refuse(_WORKSPACE, message, workspace, at=Stage.INVOKE)
-    if weights.shape is not None and len(weights.shape) == 2 and (weights.shape[0] % 4 or weights.shape[1] % 16):
-        message = (
-            f"shuffled weights of shape {weights.shape} fill no whole tiles of 4 by 16: memory beside them is read"
-        )
-        node.doubt("weights-format", message, weights, at=Stage.INVOKE)

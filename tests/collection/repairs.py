@@ -20,6 +20,7 @@ import tflite_surgeon as ts
 from tests.collection.agreement import MODES, content, folder, rows
 from tests.conditions.case import NAMES
 from tests.interpreters import session
+from tflite_surgeon.edits.repairs import registry
 from tflite_surgeon.runtime import Run
 
 SEEDS = (0, 1)
@@ -91,9 +92,13 @@ def _quanta(base: ts.Model, first: Run, second: Run) -> float:
             difference = np.abs(one.astype(np.int64) - other.astype(np.int64)).max(initial=0)
             worst = max(worst, float(difference))
             continue
-        scale = _quantum(graph, graph.outputs[index]) or _FLOAT_QUANTUM * float(np.abs(one).max(initial=0.0)) or 1.0
-        worst = max(worst, float(np.abs(one - other).max(initial=0.0)) / scale)
-    return worst if worst == worst else float("inf")
+        largest = float(np.abs(one[np.isfinite(one)]).max(initial=0.0))
+        scale = _quantum(graph, graph.outputs[index]) or _FLOAT_QUANTUM * largest or 1.0
+        if not np.array_equal(np.isfinite(one), np.isfinite(other)):
+            return float("inf")
+        apart = np.abs(np.where(np.isfinite(one), one - other, 0.0))
+        worst = max(worst, float(apart.max(initial=0.0)) / scale)
+    return worst
 
 
 def _quantum(graph: ts.SubGraph, tensor: Any) -> float | None:
@@ -105,19 +110,31 @@ def _quantum(graph: ts.SubGraph, tensor: Any) -> float | None:
     return None
 
 
+def _errors(model: ts.Model, runtimes: list[str]) -> set[str]:
+    """The rules with errors in any of these runtimes."""
+    return {finding.rule for finding in ts.check(model, runtimes) if finding.severity == ts.Severity.ERROR}
+
+
 def repair(row: dict[str, Any], keep: str | None = None) -> Result:
     """Repair a damaged model and compare it with its base, as no user could: only the judge knows the base."""
     reading: Any = keep or ("integers" if row["edit"]["kind"].startswith("bias_scale") else "auto")
     runtimes = runtimes_of_base(row)
     base = ts.loads((folder() / row["base"]).read_bytes())
-    # Where the undamaged one computes something else than it says, a repair would rightly change its outputs.
-    sound = [name for name, verdict in ts.verdicts(base).items() if name in runtimes and not verdict.wrong_numbers]
     try:
-        outcome = ts.fix(ts.loads(content(row)), keep=reading, targets=sound or list(NAMES[:2]), lossy=True)
+        damaged = ts.loads(content(row))
+        # Where the undamaged one computes something else than it says, a repair would rightly change its outputs.
+        sound = [name for name, verdict in ts.verdicts(base).items() if name in runtimes and not verdict.wrong_numbers]
+        outcome = ts.fix(damaged, keep=reading, targets=sound or list(NAMES[:2]), lossy=True)
+        done, left = list(outcome.repairs), list(outcome.left)
+        # There, what is wrong with the damaged one alone.
+        more = sorted((_errors(outcome.model, runtimes) - _errors(base, runtimes)) & registry.repairs().keys())
+        if more and sound != runtimes:
+            outcome = ts.fix(outcome.model, more, reading, targets=runtimes, lossy=True)
+            done, left = done + list(outcome.repairs), list(outcome.left)
         written = ts.dumps(outcome.model)
     except ts.SurgeonError as error:
         return Result(row, UNREADABLE, why=[str(error)])
-    result = Result(row, REPAIRED, repaired=[item.finding.rule for item in outcome.repairs])
+    result = Result(row, REPAIRED, repaired=[item.finding.rule for item in done])
     for runtime in runtimes:
         for seed in SEEDS:
             first, second = _run_of_base(row["base"], runtime, seed), session(runtime).run(written, seed=seed)
@@ -129,12 +146,12 @@ def repair(row: dict[str, Any], keep: str | None = None) -> Result:
                 break
             result.quanta = max(result.quanta, _quanta(base, first, second))
     if result.quanta <= 1.0:
-        result.outcome = REPAIRED if outcome.repairs else SAME
+        result.outcome = REPAIRED if done else SAME
         return result
-    result.why += [f"{item.finding.rule}: {item.refused.reason}" for item in outcome.left]
-    if any(item.refused.is_open for item in outcome.left):
+    result.why += [f"{item.finding.rule}: {item.refused.reason}" for item in left]
+    if any(item.refused.is_open for item in left):
         result.outcome = OPEN
-    elif outcome.left and not outcome.repairs:
+    elif left and not done:
         result.outcome = REFUSED
     else:
         result.outcome = MISSED

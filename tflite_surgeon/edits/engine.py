@@ -10,6 +10,7 @@ from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.plan import EditPlan, make, take_back
 from tflite_surgeon.edits.repairs.registry import Done, Refused, Repair, Target, Wish, lacking, repairs
 from tflite_surgeon.edits.rounds import Rounds
+from tflite_surgeon.edits.runtime_record import record_oldest_runtime
 from tflite_surgeon.errors import RepairError, SurgeonError
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.model import compare, convert
@@ -20,6 +21,9 @@ from tflite_surgeon.rules.verdicts import Verdict
 
 # A node as people name it: its number, or (subgraph, number).
 NodeName = int | tuple[int, int]
+
+# Fields by whose edits a model may need another release of the runtime.
+_OPERATORS = frozenset({"operator_codes", "operators", "opcode", "version"})
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,8 @@ def _attempt(
         return notes or target.finding.severity >= Severity.WARNING
 
     rounds.run(is_wanted)
+    if any(edit.attribute in _OPERATORS for edit in draft.edits):
+        record_oldest_runtime(draft)
     return _Attempted(draft, rounds)
 
 
@@ -170,13 +176,13 @@ def _chosen(known: dict[str, Repair], select: Sequence[str] | None) -> list[Repa
 
 
 def _beyond(findings: Iterable[Finding], left: Iterable[Left], known: dict[str, Repair]) -> list[Left]:
-    """Errors of rules that no repair is for."""
+    """Errors that no repair is for, or that none had anything to do with."""
     told = {(item.finding.rule, item.finding.path) for item in left}
     declared = rules()
     return [
-        Left(finding, Refused(lacking(finding.rule) or declared[finding.rule].advice), was_tried=False)
+        Left(finding, Refused(lacking(finding.rule) or declared[finding.rule].advice), finding.rule in known)
         for finding in findings
-        if finding.severity == Severity.ERROR and finding.rule not in known and (finding.rule, finding.path) not in told
+        if finding.severity == Severity.ERROR and (finding.rule, finding.path) not in told
     ]
 
 

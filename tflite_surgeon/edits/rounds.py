@@ -53,8 +53,8 @@ class Rounds:
         self.targets = targets
         # How many edits there were when a finding was tried; what was refused may be possible once there are more.
         self._tried: dict[_Key, int] = {}
-        # What did no good or did harm, and is not tried again.
-        self._hopeless: set[_Key] = set()
+        # What did no good or did harm, and how many edits there were then: tried again behind all else, if there are more.
+        self._hopeless: dict[_Key, int] = {}
         # What may have done harm together with others: tried once more, each by itself.
         self._suspects: list[_Key] = []
         self.findings: list[Finding] = []
@@ -90,9 +90,17 @@ class Rounds:
             elif suspects:
                 self._suspects.remove(self._key(suspects[0]))
                 self._round(suspects[:1])
-            else:
+            elif not self._hope():
                 return
         raise RepairError(f"after {MOST_ROUNDS} rounds of repairs there is still something new to repair")
+
+    def _hope(self) -> bool:
+        """Let what did no good be tried again where more has been repaired since; whether there is any of it."""
+        again = [key for key, mark in self._hopeless.items() if mark != self.draft.mark()]
+        for key in again:
+            del self._hopeless[key]
+            self._tried.pop(key, None)
+        return bool(again)
 
     def _is_waiting(self, target: Target) -> bool:
         key = self._key(target)
@@ -147,10 +155,10 @@ class Rounds:
                 attempts.append(Attempt(target, refused[key]))
         if len(refused) > 1:
             self._suspects += list(refused)[: MOST_SUSPECTS - len(self._suspects)]
-        self._hopeless |= refused.keys() - set(self._suspects)
+        self._hopeless |= dict.fromkeys(refused.keys() - set(self._suspects), mark)
         for attempt in attempts:
             key = self._key(attempt.target)
-            self._tried[key] = self.draft.mark()
+            self._tried[key] = mark  # Others of the round may have been repaired behind it.
             self._attempts.pop(key, None)
             self._attempts[key] = attempt
 

@@ -226,6 +226,18 @@ def _suiting_readers(draft: Draft, tensor: Tensor) -> Iterator[Dimension]:
                     yield Dimension(tensor, axis, length, _told_channels(readers) if axis == 3 else frozenset())
 
 
+def fitting_length(draft: Draft, tensor: Tensor, axis: int) -> int | None:
+    """The one length of a dimension with which all who read a tensor make the stored shapes; None if there is none."""
+    readers = list({id(use.operator): use.operator for use in draft.readers(tensor)}.values())
+    shape = list(tensor.shape or ())
+    fitting = [
+        length
+        for length in (_lengths(readers) if readers else ())
+        if all(makes_stored(draft, op, {id(tensor): [*shape[:axis], length, *shape[axis + 1 :]]}) for op in readers)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def _told_channels(readers: Iterable[Operator]) -> frozenset[int]:
     """The numbers of channels that convolutions' weights are made for, if they have no groups."""
     told = set()

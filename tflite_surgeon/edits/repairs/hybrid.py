@@ -21,7 +21,7 @@ _BY_SIZE = {4: _FLOAT, 8: "INT64"}
 
 @repair(
     "hybrid-model",
-    Phase.GRAPH,
+    Phase.TYPES,
     "Writes the weights as floats beside floats, or computes a UINT8 node in INT8 with QUANTIZE around it, "
     "128 less: every value is kept.",
     "Where no conversion makes types that the runtime has a kernel for, the model has to be quantised in full.",

@@ -22,7 +22,7 @@ _ATTRIBUTES: tuple[Attribute, ...] = ("inputs", "outputs")
 
 @repair(
     "tensor-index",
-    Phase.GRAPH,
+    Phase.FILE,
     "Puts the tensor there that was meant, where one alone fits: for an input of the model the one that is read and "
     "never written, for an output the one that is written and never read, for a node's input or output the one whose "
     "shape and type its kernel takes. An entry of the model's lists that nothing fits is dropped, which is lossy.",
@@ -239,7 +239,7 @@ def _before(names: list[Any], tensor: Tensor) -> list[Any]:
 
 @repair(
     "operator-code-index",
-    Phase.GRAPH,
+    Phase.FILE,
     "Points the node at the operator code that was meant, where one operator alone has options of the node's kind and "
     "takes its tensors.",
     "A node without options of its own kind whose tensors suit several operators does not tell which it was.",

@@ -21,16 +21,18 @@ class Phase(IntEnum):
     FILE = 0
     """The file and its lists: identifier, buffers, references."""
     GRAPH = 1
-    """Which operators there are, in what order, on tensors of which type and shape."""
-    ACTIVATIONS = 2
-    """Scales and zero points of what is computed."""
-    WEIGHTS = 3
+    """Which operators there are, in what order, on tensors of which shape, in what scales."""
+    TYPES = 2
+    """In which types nodes compute: what they would be converted from has to be settled before."""
+    ACTIVATIONS = 3
+    """Scales that what is computed must share."""
+    WEIGHTS = 4
     """Weights and other constants, their scales and zero points."""
-    BIAS = 4
+    BIAS = 5
     """Biases, which count in the units of what came before."""
-    VERSIONS = 5
+    VERSIONS = 6
     """Versions of operators, which follow from what they have become."""
-    UPKEEP = 6
+    UPKEEP = 7
     """Nothing depends on it."""
 
 
@@ -125,6 +127,7 @@ class Repair:
     run: Together
 
 
+_NO_BUFFERS = "the file has no buffers, and so no constants to go by: convert it again"
 _REPAIRS: dict[str, Repair] = {}
 # Rules whose findings no repair can settle: what the file lacks, for the rule's page.
 _LACKING: dict[str, str] = {}
@@ -171,6 +174,8 @@ def repair(rule: str, phase: Phase, does: str, lacks: str = "") -> Callable[[Sin
 
     def declare(function: Single) -> Single:
         def run(draft: Draft, targets: Sequence[Target], wish: Wish) -> Sequence[Result]:
+            if phase > Phase.FILE and not draft.model.buffers:
+                return [Refused(_NO_BUFFERS)] * len(targets)
             return [one_by_one(draft, target, wish, function) for target in targets]
 
         _declare(Repair(rule, phase, does, lacks, run))

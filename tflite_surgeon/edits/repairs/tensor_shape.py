@@ -8,6 +8,7 @@ from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.objections import computed_tensors
 from tflite_surgeon.edits.repairs.constant_size import other_shapes
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
+from tflite_surgeon.edits.shaping import fitting_length
 from tflite_surgeon.edits.unclaimed import is_unused
 from tflite_surgeon.model.objects import Tensor
 
@@ -18,8 +19,8 @@ _MOST_ELEMENTS = 1 << 40
 @repair(
     "tensor-shape",
     Phase.FILE,
-    "Writes the shape that the kernel computes; of a constant the one that its bytes fill; of an input, 1 for a "
-    "dimension of -1, which moves into the shape signature. A tensor that nothing names is removed.",
+    "Writes the shape that the kernel computes; of a constant the one that its bytes fill; of an input, the one length "
+    "that fits the stored shapes behind it, or 1, for a dimension of -1, which moves into the shape signature. A tensor that nothing names is removed.",
     "Where an input of the model has a dimension that is nonsense and no signature, nobody can tell what it was.",
 )
 def tensor_shape(draft: Draft, target: Target, wish: Wish) -> Result:
@@ -42,7 +43,14 @@ def tensor_shape(draft: Draft, target: Target, wish: Wish) -> Result:
     told = [1 if dimension == _OPEN else dimension for dimension in tensor.shape]
     if not _is_bad(told):
         before = list(tensor.shape)
-        done = _written(draft, tensor, told, "a dimension that is open belongs into the shape signature, as -1")
+        reason = "a dimension that is open belongs into the shape signature, as -1"
+        if before.count(_OPEN) == 1:
+            axis = before.index(_OPEN)
+            length = fitting_length(draft, tensor, axis)
+            if length is not None and length != told[axis]:
+                told[axis] = length
+                reason += f", and with {length} those who read it make the stored shapes"
+        done = _written(draft, tensor, told, reason)
         if signature is None or len(signature) != len(before):
             draft.set(tensor, "shape_signature", before)
         return done

@@ -57,6 +57,10 @@ class Place(NamedTuple):
     tensor: Tensor
 
 
+# The rule about how many tensors a node has.
+_COUNT = "tensor-count"
+
+
 class Attempt(NamedTuple):
     """A way to other types that was tried.
 
@@ -73,7 +77,7 @@ class Attempt(NamedTuple):
     make: Callable[[], Island]
 
 
-@repair("operator-types", Phase.GRAPH, _DOES, _LACKS)
+@repair("operator-types", Phase.TYPES, _DOES, _LACKS)
 def operator_types(draft: Draft, target: Target, wish: Wish) -> Result:
     """Types that an operator has no kernel for."""
     operator = target.operator
@@ -82,7 +86,7 @@ def operator_types(draft: Draft, target: Target, wish: Wish) -> Result:
     return suited(draft, target, wish)
 
 
-@repair("same-type", Phase.GRAPH, _DOES, _LACKS)
+@repair("same-type", Phase.TYPES, _DOES, _LACKS)
 def same_type(draft: Draft, target: Target, wish: Wish) -> Result:
     """Tensors of different types where the kernel takes one."""
     return suited(draft, target, wish)
@@ -98,6 +102,8 @@ def suited(draft: Draft, target: Target, wish: Wish) -> Result:
     rule = target.finding.rule
     try:
         found = troubles(draft, [operator])
+        if any(trouble.rule == _COUNT for trouble in found):
+            return Refused(f"{operator.name} has too many tensors or too few, so that none is what its kernel takes it for")
         absent = {trouble.runtime for trouble in found if trouble.rule == _ABSENT} - set(wish.targets)
         found = {trouble for trouble in found if trouble.runtime not in absent}
         before = {name: how for name, how in standing(found, rule, found).items() if name not in absent}

@@ -436,13 +436,13 @@ CASES = [
         _with(_channels_first, _DEPTHWISE, per_channel=True),
         tflite("refuses"),
     ),
-    Case("dw-bias-shape", "tensor-rank", _sound(_DEPTHWISE), _with(_bias_shape(1, 4), _DEPTHWISE), _REFUSED_BY_TFLITE),
+    Case("dw-bias-shape", "tensor-rank", _sound(_DEPTHWISE), _with(_bias_shape(1, 4), _DEPTHWISE), tflite("refuses")),
     Case(
         "dw-bias-shape/column",
         "tensor-rank",
         _sound(_DEPTHWISE),
         _with(_bias_shape(4, 1), _DEPTHWISE),
-        _REFUSED_BY_TFLITE,
+        tflite("refuses"),
     ),
     Case(
         "dw-zp-count-tflm",

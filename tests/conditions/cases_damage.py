@@ -210,7 +210,7 @@ CASES = [
         "option-value",
         _convolution,
         lambda: _convolution(padding=2),
-        {"litert": "refuses", "litert-no-delegate": "refuses"},
+        {"litert": "refuses", "litert-no-delegate": "refuses", "tflite-2.14": "wrong-numbers"},
         in_reality=False,
     ),
     Case("reshape-strings", "element-count", lambda: _strings(6), lambda: _strings(5), tflite("refuses")),

@@ -49,10 +49,8 @@ def _scale(role: str, *values: float) -> Change:
     return change
 
 
-def _wider_weights(model: ts.Model) -> None:
-    """The same integers in 16 bits."""
-    weights = part(model, "weights")
-    weights.type, weights.buffer.data = enum_class("TensorType")["INT16"], weights.values().astype("<i2").tobytes()
+def _unsigned_weights(model: ts.Model) -> None:
+    part(model, "weights").type = enum_class("TensorType")["UINT8"]
 
 
 def _zero_point(role: str, value: int) -> Change:
@@ -334,7 +332,7 @@ CASES = [
         {"litert": "refuses", "litert-no-delegate": "refuses"},
     ),
     _case("fc-perchannel-size", "scale-count", _scales_too_few, everywhere("refuses"), per_channel=True),
-    _case("fc-perchannel-wtype", "operator-types", _wider_weights, everywhere("refuses"), per_channel=True),
+    _case("fc-perchannel-wtype", "quantization-scheme", _unsigned_weights, _REFUSES, per_channel=True),
     _case("fc-perchannel-qdim0", "quantized-dimension", _scales_along_depth, _AXIS, per_channel=True),
     _case("fc-int16-zp", "int16-zero-point", _zero_point("input", 1), _REFUSES, kind="INT16"),
     Case(

@@ -136,7 +136,14 @@ def _damaged(name: str, rule: str, change: Change, effects: dict[str, str]) -> C
 
 _WRONG = {"tflm": "wrong-numbers"}
 CASES = [
-    _damaged("model-buffers-null-tflm", "missing-vector", _without_buffers, {**_REFUSED, "tflm": "crashes"}),
+    Case(
+        "model-buffers-null-tflm",
+        "missing-vector",
+        _unary(),
+        _changed(_without_buffers, _unary()),
+        {**_REFUSED, "tflm": "crashes"},
+    ),
+    _damaged("model-buffers-null-tflm/constants", "missing-vector", _without_buffers, {**_REFUSED, "tflm": "crashes"}),
     _damaged("model-buffer0-nonempty-tflm", "sentinel-buffer", _buffer_zero, _WRONG),
     _damaged("fb-identifier-tflm-not-checked", "file-identifier", _identifier, _REFUSED),
     _damaged("model-schema-version-tflm", "schema-version", _version, _REFUSED),

@@ -308,7 +308,7 @@ def test_an_open_dimension_belongs_into_the_signature():
     part(model, "input").shape = [-1, 3]
     place = f"subgraphs[0].tensors[{number(model, 'input')}]"
     assert edits(fix(model, "tensor-shape")) == {
-        f"{place}.shape": ([-1, 3], [1, 3]),
+        f"{place}.shape": ([-1, 3], [2, 3]),
         f"{place}.shape_signature": (None, [-1, 3]),
     }
     part(model, "input").shape_signature = [2, 3]

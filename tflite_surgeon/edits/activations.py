@@ -69,6 +69,8 @@ def express_biases(draft: Draft, tensor: Tensor, before: Sequence[BiasUse]) -> l
         new = next((u for u in biases_in_unit_of(draft, tensor) if u.is_same_place(old)), None)
         if new is None or new.is_right or old.integers is None:
             continue
+        if len(new.expected_scales) not in (1, new.channels):
+            continue  # Another finding is about the number of scales.
         # A bias without a scale of its own is in the kernel's unit, whatever that is.
         written = old.stored or old.expected_scales
         stored = [old.of_channel(written, channel) for channel in range(old.channels)]

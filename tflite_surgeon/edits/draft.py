@@ -22,6 +22,8 @@ from tflite_surgeon.model.objects import (
 # Fields that say who uses what: a change of one makes the answers to `Wiring` old.
 _WIRING = frozenset({"inputs", "outputs", "intermediates", "tensors", "operators", "buffer", "buffers", "tensor"})
 _PLACEHOLDER = 127
+# For how many marks it is kept who uses what: repairs try ways one inside the other.
+_MARKS = 4
 
 
 class Use(NamedTuple):
@@ -37,21 +39,18 @@ class _Wiring:
     def __init__(self, model: Model) -> None:
         self.readers: dict[int, list[Use]] = {}
         self.writers: dict[int, list[Use]] = {}
-        self.home: dict[int, SubGraph] = {}
         self.interface: set[int] = set()
         self.holders: dict[int, list[Any]] = {}
         # Which tensor or operator a part of it belongs to.
         self.whole: dict[int, Tensor | Operator] = {}
         for subgraph in model.subgraphs or ():
             for operator in subgraph.operators or ():
-                self.home[id(operator)] = subgraph
                 self.whole[id(operator.builtin_options)] = operator
                 for position, item in enumerate(operator.inputs or ()):
                     self.readers.setdefault(id(item), []).append(Use(operator, position))
                 for position, item in enumerate(operator.outputs or ()):
                     self.writers.setdefault(id(item), []).append(Use(operator, position))
             for tensor in subgraph.tensors or ():
-                self.home[id(tensor)] = subgraph
                 if tensor.quantization is not None:
                     self.whole[id(tensor.quantization)] = tensor
                 self.holders.setdefault(id(tensor.buffer), []).append(tensor)
@@ -77,6 +76,9 @@ class Draft:
         self.model = model
         self.edits: list[Edit] = []
         self._wiring: _Wiring | None = None
+        # What it was at a mark, with the edit that was the last one then.
+        self._wiring_at: dict[int, tuple[Edit | None, _Wiring]] = {}
+        self._homes: dict[int, SubGraph] | None = None
         self._paths: dict[int, str] | None = None
 
     # Looking
@@ -97,7 +99,12 @@ class Draft:
 
     def home(self, item: Tensor | Operator) -> SubGraph:
         """The subgraph that a tensor or an operator belongs to."""
-        return self._known.home[id(item)]
+        if self._homes is None:
+            self._homes = {}
+            for subgraph in self.model.subgraphs or ():
+                for part in (*(subgraph.operators or ()), *(subgraph.tensors or ())):
+                    self._homes[id(part)] = subgraph
+        return self._homes[id(item)]
 
     def is_interface(self, tensor: Tensor) -> bool:
         """Whether it is an input or output of a subgraph or of a signature."""
@@ -182,6 +189,11 @@ class Draft:
         assert self._paths is not None
         if not isinstance(edit, SetField) or edit.attribute in _WIRING:
             self._wiring = None
+        if isinstance(edit.owner, SubGraph):
+            if isinstance(edit, SetField):
+                self._homes = None
+            elif self._homes is not None:
+                self._homes[id(edit.item)] = edit.owner
         if isinstance(edit, (AppendItem, InsertItem)):
             self._paths[id(edit.item)] = edit.path
             self._paths.update(_inside(edit.item, edit.path))
@@ -190,13 +202,22 @@ class Draft:
 
     def mark(self) -> int:
         """A point to go back to."""
-        return len(self.edits)
+        mark = len(self.edits)
+        if self._wiring is not None:
+            self._wiring_at.pop(mark, None)
+            self._wiring_at[mark] = self.edits[-1] if self.edits else None, self._wiring
+            if len(self._wiring_at) > _MARKS:
+                del self._wiring_at[next(iter(self._wiring_at))]
+        return mark
 
     def back_to(self, mark: int) -> None:
         """Take back what was changed since."""
         take_back(self.edits[mark:])
+        if any(isinstance(edit.owner, SubGraph) and isinstance(edit, SetField) for edit in self.edits[mark:]):
+            self._homes = None
         del self.edits[mark:]
-        self._wiring = None
+        last, wiring = self._wiring_at.get(mark, (None, None))
+        self._wiring = wiring if last is (self.edits[-1] if self.edits else None) else None
 
     # Changing more than one field
 

@@ -53,7 +53,8 @@ class Rounds:
         self.targets = targets
         # How many edits there were when a finding was tried; what was refused may be possible once there are more.
         self._tried: dict[_Key, int] = {}
-        # What did no good or did harm, and how many edits there were then: tried again behind all else, if there are more.
+        # What did no good or did harm, and how many edits there were then: where there are more, it is tried again
+        # behind all else.
         self._hopeless: dict[_Key, int] = {}
         # What may have done harm together with others: tried once more, each by itself.
         self._suspects: list[_Key] = []

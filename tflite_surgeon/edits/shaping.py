@@ -21,6 +21,7 @@ from tflite_surgeon.model.objects import Operator, SubGraph, Tensor
 # Lengths that are tried for a dimension, and how many may suit those who read it before nothing is told by it.
 _LONGEST = 4096
 _MOST_SUITING = 16
+_MOST_ELEMENTS = (1 << 31) - 1
 # What kernels compute wrongly, without refusing it, where a shape does not fit.
 _OF_SHAPES = frozenset({"broadcast", "channels", "dimension-match", "element-count", "inner-dimension"})
 
@@ -117,6 +118,8 @@ def settle_behind(draft: Draft, operator: Operator) -> list[tuple[Tensor, list[i
             shape = None if not isinstance(output, Tensor) or output.data else shapes.of(output)
             if shape is None or not isinstance(output, Tensor) or shape == list(output.shape or ()):
                 continue
+            if prod(shape) > _MOST_ELEMENTS:
+                continue  # No memory holds it: what the kernel computes it from is wrong.
             if not is_shaped(output) and other is not operator:
                 continue
             changed.append((output, list(output.shape or ())))

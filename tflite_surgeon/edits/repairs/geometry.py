@@ -11,7 +11,7 @@ from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.indices import restore_kind
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.repairs.shapes import agree, stated_shape
-from tflite_surgeon.edits.shaping import makes_stored, reshape
+from tflite_surgeon.edits.shaping import Shapes, makes_stored, reshape
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.knowledge.computed import prepared
 from tflite_surgeon.model.objects import Operator, Tensor
@@ -34,10 +34,12 @@ def element_count(draft: Draft, target: Target, wish: Wish) -> Result:
     if operator is None:
         return Refused("the finding names no node")
     if operator.name == "RESHAPE":
-        done = _one_row(draft, operator) or stated_shape(draft, operator) or _one_length(draft, operator)
+        done = _one_row(draft, operator) or stated_shape(draft, operator)
         if done is not None:
             return done
-    return agree(draft, target)
+    # A constant and a stored output that say the same count for more than an input that does not.
+    result = agree(draft, target)
+    return _one_length(draft, operator) or result if isinstance(result, Refused) else result
 
 
 def _one_row(draft: Draft, operator: Operator) -> Done | None:
@@ -60,6 +62,8 @@ def _one_length(draft: Draft, operator: Operator) -> Done | None:
     inputs, outputs = operator.inputs or [], operator.outputs or []
     if not inputs or not outputs or not isinstance(inputs[0], Tensor) or not isinstance(outputs[0], Tensor):
         return None
+    if operator.name != "RESHAPE":
+        return None
     count, old = prod(inputs[0].shape or ()), list(outputs[0].shape or ())
     fitting = []
     for axis in range(len(old)):
@@ -69,9 +73,11 @@ def _one_length(draft: Draft, operator: Operator) -> Done | None:
     if len(fitting) != 1:
         return None
     mark = draft.mark()
+    refused = Shapes(draft).refused
     reshape(draft, outputs[0], fitting[0])
     done = stated_shape(draft, operator)
-    if done is None:
+    # Nodes behind it that do not take the other shape tell that the stored one is right, and what comes in is not.
+    if done is None or not Shapes(draft).refused <= refused:
         draft.back_to(mark)
         return None
     reason = "no other change of one dimension gives the shape as many elements as the input has"

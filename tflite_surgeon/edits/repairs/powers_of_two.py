@@ -16,6 +16,8 @@ _TABLES = {"ADD": "AddOptions", "SUB": "SubOptions"}
 # Source: LiteRT kernels/lstm.cc: the basic kernel has four integer bits of state; the full one of LSTM goes to 2^-9.
 _BASIC_INPUTS, _BASIC_SCALE = 5, 2.0**-11
 _LARGEST_LOG = {"LSTM": -9}
+# Of a float32.
+_GREATEST_LOG = 127
 
 
 @repair(
@@ -62,6 +64,8 @@ def _cell_state(draft: Draft, operator: Operator) -> Result:
     # Rounding of a scale that was a power of two is no reason for the next one.
     exponent = nearest if abs(log2(was.scale) - nearest) < 1e-6 else ceil(log2(was.scale))
     exponent = min(exponent, _LARGEST_LOG.get(operator.name, exponent))
+    if exponent > _GREATEST_LOG:
+        return Refused(f"no scale that is a power of two keeps the range of {state.name!r}: calibrate the model again")
     scale = 2.0**exponent
     if scale == was.scale:
         return None

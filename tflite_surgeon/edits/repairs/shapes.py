@@ -139,14 +139,14 @@ def agree(draft: Draft, target: Target, clashes: bool = False) -> Result:
         mark = draft.mark()
         if len(settle_behind(draft, operator)) == 1 and makes_stored(draft, operator):
             draft.back_to(mark)
-            return _stored(draft, operator)
+            return _stored(draft, operator, is_micro)
         draft.back_to(mark)
     if is_refused or len(shapes.differing(subgraph)) > 1:
         stated = stated_shape(draft, operator) if is_refused else None
         result = stated or _one_dimension(draft, operator)
         if isinstance(result, Done) or is_refused:
             return result
-    return _stored(draft, operator)
+    return _stored(draft, operator, is_micro)
 
 
 def stated_shape(draft: Draft, operator: Operator) -> Done | None:
@@ -181,12 +181,12 @@ def _one_dimension(draft: Draft, operator: Operator) -> Done | Refused:
     )
 
 
-def _stored(draft: Draft, operator: Operator) -> Result:
+def _stored(draft: Draft, operator: Operator, is_micro: bool) -> Result:
     """Store what kernels compute, from a node on."""
     others = odd_dimensions(draft, operator)
     changed = settle_behind(draft, operator)
     if not changed:
-        return None if was_touched(draft, operator) else _refused(operator)
+        return None if is_micro and was_touched(draft, operator) else _refused(operator)
     tensor, old = changed[0]
     what = f"{tensor.name!r} is stored as {tensor.shape}, and was stored as {old}"
     if len(changed) > 1:

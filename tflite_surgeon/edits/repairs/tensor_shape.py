@@ -20,7 +20,8 @@ _MOST_ELEMENTS = 1 << 40
     "tensor-shape",
     Phase.FILE,
     "Writes the shape that the kernel computes; of a constant the one that its bytes fill; of an input, the one length "
-    "that fits the stored shapes behind it, or 1, for a dimension of -1, which moves into the shape signature. A tensor that nothing names is removed.",
+    "that fits the stored shapes behind it, or 1, for a dimension of -1, which moves into the shape signature. A "
+    "tensor that nothing names is removed.",
     "Where an input of the model has a dimension that is nonsense and no signature, nobody can tell what it was.",
 )
 def tensor_shape(draft: Draft, target: Target, wish: Wish) -> Result:

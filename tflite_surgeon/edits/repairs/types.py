@@ -103,7 +103,7 @@ def suited(draft: Draft, target: Target, wish: Wish) -> Result:
     try:
         found = troubles(draft, [operator])
         if any(trouble.rule == _COUNT for trouble in found):
-            return Refused(f"{operator.name} has too many tensors or too few, so that none is what its kernel takes it for")
+            return Refused(f"{operator.name} has too many tensors or too few: its kernel takes one for another")
         absent = {trouble.runtime for trouble in found if trouble.rule == _ABSENT} - set(wish.targets)
         found = {trouble for trouble in found if trouble.runtime not in absent}
         before = {name: how for name, how in standing(found, rule, found).items() if name not in absent}
@@ -160,8 +160,9 @@ def _told(island: Island, type_name: str, before: dict[str, int]) -> Done:
 def _index_type(draft: Draft, operator: Operator) -> Result:
     """The option that names the type of the indices, from the output that holds them."""
     results = [item for item in operator.outputs or () if isinstance(item, Tensor)]
-    if not results or results[0].type_name not in ("INT32", "INT64") or operator.builtin_options is None:
-        return Refused(f"the output of {operator.name} is stored as neither INT32 nor INT64")
+    has_option = hasattr(operator.builtin_options, "output_type")
+    if not results or results[0].type_name not in ("INT32", "INT64") or not has_option:
+        return Refused(f"{operator.name} has no option for the type, or its output is neither INT32 nor INT64")
     kind = results[0].type_name
     draft.set(operator.builtin_options, "output_type", enum_class("TensorType")[kind])
     what = f"output_type of {operator.name} is written as {kind}"

@@ -328,7 +328,9 @@ def count_of(size: int, window: int, stride: int, dilation: int, padding: str) -
 def refuse_padding(node: KernelNode, window: Window) -> None:
     """Refuse a padding that is none: 2.14 and TFLM make an output of no size of it."""
     if window.padding not in (SAME, VALID):
-        node.refuse_silently("option-value", "the padding is neither SAME nor VALID", on=On.LITERT)
+        message = "the padding is neither SAME nor VALID"
+        node.refuse_silently("option-value", message, on=On.LITERT)
+        node.wrong("option-value", f"{message}: the output has no size", on=On.V2_14)
 
 
 def refuse_negative(node: KernelNode, counts: list[int] | None, on: On) -> None:

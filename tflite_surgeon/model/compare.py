@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tflite_surgeon.flatbuffer import schema
+from tflite_surgeon.flatbuffer.misfits import data_bytes
 from tflite_surgeon.flatbuffer.tables import OpaqueTable
-from tflite_surgeon.flatbuffer.writer import data_bytes
 from tflite_surgeon.model import convert
 from tflite_surgeon.model.objects import Model
 

@@ -20,8 +20,6 @@ from tflite_surgeon.model.objects import Model
 _CHUNK = 1 << 18
 # Pieces of data compared between two calls of `let_go`: each takes up to a large page of memory for each page touched.
 _LET_GO_EVERY = 8
-# Their references count in a subgraph that they name themselves.
-_BY_NUMBER = ("SignatureDef",)
 
 
 class Change(NamedTuple):
@@ -79,6 +77,8 @@ class _Comparison:
             name = field.attribute
             where = f"{path}.{field.name}" if path else field.name
             if field.refers_to:
+                if self.same_references(getattr(a, name), getattr(b, name)):
+                    continue
                 x, y = self.references[0][id(a), name], self.references[1][id(b), name]
             else:
                 x, y = getattr(a, name), getattr(b, name)
@@ -97,7 +97,7 @@ class _Comparison:
                     if field.type == "SubGraph":
                         with self.tensors_of(p, q):
                             yield from self.tables(p, q, f"{where}[{index}]")
-                    elif field.type in _BY_NUMBER or not self.same(p, q):
+                    elif not self.same(p, q):
                         yield from self.tables(p, q, f"{where}[{index}]")
                 for index in range(len(x), len(y)):
                     yield Change(f"{where}[{index}]", None, y[index])
@@ -110,6 +110,15 @@ class _Comparison:
                 yield Change(where, x, y)
         if a.table == "Operator" and not self.same_bytes(a.large_custom_options, b.large_custom_options):
             yield Change(f"{path}.large_custom_options", a.large_custom_options, b.large_custom_options)
+
+    def same_references(self, a: Any, b: Any) -> bool:
+        """Whether two fields refer to objects in the same places; no may be wrong, yes never is."""
+        try:
+            if isinstance(a, list):
+                return isinstance(b, list) and [self.twins[id(item)] for item in a] == b
+            return self.twins[id(a)] is b
+        except KeyError:
+            return False
 
     @contextmanager
     def tensors_of(self, a: Any, b: Any) -> Iterator[None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tflite_surgeon.errors import EncodeError
-from tflite_surgeon.flatbuffer.extent import end_of
+from tflite_surgeon.flatbuffer.extent import end_of, end_of_some_data
 from tflite_surgeon.flatbuffer.misfits import data_bytes
 from tflite_surgeon.flatbuffer.writer import Bytes, TooLarge, Writer
 from tflite_surgeon.model import archive, convert, files
@@ -75,11 +75,13 @@ def _appended(model: Model, start: int) -> Iterable[Bytes]:
     source = model.source
     if source is None:
         return
+    found = archive.find(source.raw)
+    if found is None and _is_blank(source.view[end_of_some_data(source.reader) :]):
+        return
     # The model as it was read: an edited one no longer says where the file's own tables end.
     original = files.decode(files.Source(source.raw, None, None))
     assert original.source is not None
     behind_from = max(end_of(original, original.source.reader), _end_of_outside_data(original))
-    found = archive.find(source.raw)
     if found and found.start < behind_from:  # The content of a buffer, not something appended.
         found = None
     behind_to = found.start if found else len(source.raw)
@@ -90,6 +92,11 @@ def _appended(model: Model, start: int) -> Iterable[Bytes]:
         start += len(rest)
     if found:
         yield archive.moved(source.raw, found, start)
+
+
+def _is_blank(rest: memoryview) -> bool:
+    """Whether a short rest is padding: then nothing was appended, and the tables need not be read again to know it."""
+    return len(rest) <= _CHUNK and not any(rest)
 
 
 def _without_leading_zeros(view: memoryview) -> memoryview:

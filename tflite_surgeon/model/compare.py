@@ -58,12 +58,16 @@ class _Comparison:
         before, after = self.models
         return convert.indices(before), convert.indices(after)
 
-    def same(self, a: Any, b: Any) -> bool:
-        """Whether two tables are the same; no may be wrong, yes never is."""
-        try:
-            return comparison(a.table)(a, b, self.twins.__getitem__, self.same_bytes)
-        except (KeyError, ValueError, AttributeError):  # A reference to nowhere, an array, something that is no table.
-            return False
+    def unlike(self, table: str, a: list[Any], b: list[Any]) -> Iterator[tuple[int, Any, Any]]:
+        """Of two lists those in the same places that are not the same, with their places; some of them may be."""
+        same, twin, same_bytes = comparison(table), self.twins.__getitem__, self.same_bytes
+        for index, (p, q) in enumerate(zip(a, b)):
+            try:
+                if same(p, q, twin, same_bytes):
+                    continue
+            except (KeyError, ValueError):  # A reference to nowhere, an array.
+                pass
+            yield index, p, q
 
     def tables(self, a: Any, b: Any, path: str) -> Iterator[Change]:
         if type(a) is not type(b):
@@ -93,11 +97,12 @@ class _Comparison:
                 if x is None or y is None:
                     yield Change(where, x, y)
                     continue
-                for index, (p, q) in enumerate(zip(x, y)):
-                    if field.type == "SubGraph":
+                if field.type == "SubGraph":
+                    for index, (p, q) in enumerate(zip(x, y)):
                         with self.tensors_of(p, q):
                             yield from self.tables(p, q, f"{where}[{index}]")
-                    elif not self.same(p, q):
+                else:
+                    for index, p, q in self.unlike(field.type, x, y):
                         yield from self.tables(p, q, f"{where}[{index}]")
                 for index in range(len(x), len(y)):
                     yield Change(f"{where}[{index}]", None, y[index])

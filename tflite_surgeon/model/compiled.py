@@ -71,8 +71,8 @@ def comparison(table: str) -> Comparison:
     cls = table_class(table)
     names: dict[str, Any] = {
         "cls": cls,
-        "same_list": _same_list,
-        "same_child": _same_child,
+        "same_vector": _same_vector,
+        "same_member": _same_member,
         "same_tables": _same_tables,
     }
     tests = ["a.__class__ is cls", "b.__class__ is cls"]
@@ -80,7 +80,8 @@ def comparison(table: str) -> Comparison:
         if (table, field.name) not in LAYOUT_FIELDS:
             tests.append(_test(field, names))
     if table == "Operator":
-        tests.append("same_bytes(a.large_custom_options, b.large_custom_options)")
+        name = "large_custom_options"
+        tests.append(f"(a.{name} is b.{name} or same_bytes(a.{name}, b.{name}))")
     body = [f"return {' and '.join(tests)}"]
     made: Comparison = _function("def same(a, b, twin, same_bytes):", body, names, table)
     return made
@@ -94,21 +95,23 @@ def _test(field: Field, names: dict[str, Any]) -> str:
             return f"twin(id({a})) is {b}"
         return f"({b} is None if {a} is None else list(map(twin, map(id, {a}))) == {b})"
     if kind == "data":
-        return f"same_bytes({a}, {b})"
+        return f"({a} is {b} or same_bytes({a}, {b}))"
     if kind == "numbers":
-        return f"({a} == {b} if {a}.__class__ is list else same_list({a}, {b}))"
+        return f"({a} == {b} if {a}.__class__ is list else {a} is {b} or same_vector({a}, {b}))"
     if kind == "tables":
         names[f"same_{name}"] = comparison(field.type)
         return f"({a} is {b} or same_tables({a}, {b}, same_{name}, twin, same_bytes))"
-    if kind in ("table", "union"):
-        return f"({a} is {b} or same_child({a}, {b}, twin, same_bytes))"
+    if kind == "table":
+        names[f"same_{name}"] = comparison(field.type)
+        return f"({a} is {b} or same_{name}({a}, {b}, twin, same_bytes))"
+    if kind == "union":
+        return f"({a} is {b} or same_member({a}, {b}, twin, same_bytes))"
     return f"{a} == {b}"
 
 
-def _same_list(a: Any, b: Any) -> bool:
-    if isinstance(a, Vector) and isinstance(b, Vector) and a.typecode == b.typecode:
-        return a.tobytes() == b.tobytes()
-    return bool(a is b)
+def _same_vector(a: Any, b: Any) -> bool:
+    both = isinstance(a, Vector) and isinstance(b, Vector)
+    return both and a.typecode == b.typecode and bool(a.tobytes() == b.tobytes())
 
 
 def _same_tables(
@@ -119,8 +122,8 @@ def _same_tables(
     )
 
 
-def _same_child(a: Any, b: Any, twin: Callable[[int], Any], same_bytes: Callable[[Any, Any], bool]) -> bool:
-    if a is None or b is None or isinstance(a, OpaqueTable):
+def _same_member(a: Any, b: Any, twin: Callable[[int], Any], same_bytes: Callable[[Any, Any], bool]) -> bool:
+    if a is None or isinstance(a, OpaqueTable):
         return False
     return comparison(a.table)(a, b, twin, same_bytes)
 

@@ -12,9 +12,9 @@ from timing import measure, warm
 
 import tflite_surgeon as ts
 
-# (operators, channels) of the models: many small weights, and few operators with ever larger ones.
-_BY_TABLES = [(2_000, 8), (5_000, 8), (10_000, 8), (20_000, 8), (30_000, 8)]
-_BY_BYTES = [(200, 100), (200, 500), (200, 800), (200, 1100), (200, 1400)]
+# (operators, channels, side of the filters): ever more tables with small weights, and as many with ever larger ones.
+_BY_TABLES = [(count, 8, 1) for count in (2_000, 5_000, 10_000, 20_000, 30_000)]
+_BY_BYTES = [(200, 100, side) for side in (1, 6, 9, 12, 14)]
 # Commands that read weights, or copy them, have no business in the second panel.
 _READING = ("library: `load`", "`check`", "`inspect --tensors --json`")
 _WRITING = "`rewrite`"
@@ -49,9 +49,9 @@ def panels(folder: Path, patience: float, longest: float) -> list[Panel]:
         ("more weights, 200 operators", "MB", _BY_BYTES, reading),
     ):
         points: dict[str, list[tuple[float, float]]] = {row.name: [] for row in chosen}
-        for operators, channels in sizes:
-            model = folder / f"growth-{operators}-{channels}.tflite"
-            ts.save(build(operators, channels), model)
+        for operators, channels, side in sizes:
+            model = folder / f"growth-{operators}-{channels}-{side}.tflite"
+            ts.save(build(operators, channels, side), model)
             x = operators / 1000 if sizes is _BY_TABLES else model.stat().st_size / 1e6
             for name, seconds in _seconds(chosen, model, folder, patience, longest).items():
                 points[name].append((x, seconds))

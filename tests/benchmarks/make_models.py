@@ -26,9 +26,13 @@ _PATTERN = bytes((17 * i + 5) % 251 for i in range(1 << 16))
 _ACTIVATION_SCALE = 0.05
 
 
-def build(operators: int, channels: int, outside: bool = False) -> ts.Model:
-    """A chain of 1x1 convolutions; weights repeat a fixed pattern, each convolution from another place in it."""
-    types, data = ts.TensorType, memoryview(_PATTERN * (channels * channels // len(_PATTERN) + 2))
+def build(operators: int, channels: int, side: int = 1, outside: bool = False) -> ts.Model:
+    """A chain of convolutions; weights repeat a fixed pattern, each convolution from another place in it.
+
+    A larger side of the filters makes more weights, and nothing else.
+    """
+    size = channels * side * side * channels
+    types, data = ts.TensorType, memoryview(_PATTERN * (size // len(_PATTERN) + 2))
     scales = [struct.unpack("<f", struct.pack("<f", 0.002 + 1e-5 * c))[0] for c in range(channels)]
     bias_scales = [struct.unpack("<f", struct.pack("<f", _ACTIVATION_SCALE * scale))[0] for scale in scales]
     buffers = [ts.Buffer()]
@@ -54,9 +58,9 @@ def build(operators: int, channels: int, outside: bool = False) -> ts.Model:
         start = (number * 4099) % len(_PATTERN)
         weights = constant(
             f"convolution_{number}/weights",
-            [channels, 1, 1, channels],
+            [channels, side, side, channels],
             types.INT8,
-            data[start : start + channels * channels],
+            data[start : start + size],
             scales,
             0,
         )

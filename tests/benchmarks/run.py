@@ -96,8 +96,13 @@ def table(rows: Sequence[Row], results: Results) -> Iterator[str]:
 def _cell(figure: Figure | None, others: Sequence[Figure | None]) -> str:
     if figure is None:
         return "-"
-    ratios = ["-" if other is None or other.problem else f"{figure.seconds / other.seconds:.2g} x" for other in others]
+    ratios = ["-" if other is None or other.problem else _ratio(figure, other) for other in others]
     return f"{figure} ({'; '.join(ratios)})" if ratios and not figure.problem else str(figure)
+
+
+def _ratio(figure: Figure, other: Figure) -> str:
+    ratio = figure.seconds / other.seconds
+    return f"{ratio:.0f} x" if ratio >= 10 else f"{ratio:.2g} x"
 
 
 def _machine() -> str:
@@ -175,10 +180,10 @@ def main() -> None:
     _require_room(options.folder, options.sizes)
     text = "\n".join(page(options.folder, options)) + "\n"
     print(text)
+    if not options.print_only:
+        README.write_text(_GENERATED.sub(lambda match: match[1] + text + match[2], README.read_text()))
     picture = growth.draw(growth.panels(options.folder, options.patience, options.longest))
     if not options.print_only:
-        before = README.read_text()
-        README.write_text(_GENERATED.sub(lambda match: match[1] + text + match[2], before))
         PICTURE.write_text(picture)
     for line in profile_check(make(options.folder, _PROFILED)):
         print(line)

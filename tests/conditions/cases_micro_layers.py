@@ -194,6 +194,7 @@ _not_variable = _changed(svdf, lambda model: setattr(part(model, "state"), "is_v
 _no_power_of_two = _lstm(lambda model: setattr(part(model, "cell_state").quantization, "scale", [0.0003]))
 _matmul16 = partial(_matmul, ("INT16", "INT16"))
 
+
 def _two_layers() -> ts.Model:
     return chain(2)
 
@@ -261,7 +262,9 @@ CASES = [
     _only("dw-no-bias-crash/tflm", "bias-missing", _depthwise, _changed(_depthwise, _bias_left_out), "crashes"),
     _only("tconv-tflm-types", "operator-types", _transposed, partial(layer, _TRANSPOSED, "UINT8")),
     _only("tconv-tflm-types/hybrid", "hybrid-model", _transposed, _retyped(_transposed, "weights", "UINT8")),
-    _only("shape-stored-ignored", "stored-shape", _two_layers, _changed(_two_layers, _between_of_four), "wrong-numbers"),
+    _only(
+        "shape-stored-ignored", "stored-shape", _two_layers, _changed(_two_layers, _between_of_four), "wrong-numbers"
+    ),
     _only("shape-stored-used-tflm", "stored-shape", _int8, _stored([2, 3]), "wrong-numbers"),
     _only("shape-stored-used-tflm/conv", "stored-shape", _int8_conv, _stored([1, 4, 4, 4], _CONV), "wrong-numbers"),
     Case("svdf-tflm", "state-variable", svdf, _not_variable, everywhere("refuses")),

@@ -1,15 +1,15 @@
 """Valid int8 models of known size, the same on every run.
 
-    python tests/benchmarks/make_models.py FOLDER [S M L XL D]... [--outside] [--zip]
+    python tests/benchmarks/make_models.py FOLDER [S M L XL D]... [--variant outside|zip|broken]
 
-Each is a chain of 1x1 convolutions with per-channel weights that the interpreter accepts and runs. --outside puts the
-data behind the flatbuffer, --zip appends an archive of associated files.
+Each is a chain of 1x1 convolutions with per-channel weights that the interpreter accepts and runs. "outside" puts the
+data behind the flatbuffer, "zip" appends an archive of associated files, "broken" doubles the last bias's scales.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -19,13 +19,20 @@ import tflite_surgeon as ts
 # Name: (operators, channels of each).
 SIZES = {"S": (30, 120), "M": (200, 350), "L": (1500, 404), "XL": (1500, 1120), "D": (30_000, 8)}
 
+# What a name stands for that a command has in braces: the end of the file's name.
+VARIANTS = {"model": "", "outside": "outside", "zip": "zip", "broken": "broken"}
+
 _PATTERN = bytes((17 * i + 5) % 251 for i in range(1 << 16))
 _ACTIVATION_SCALE = 0.05
 
 
-def build(operators: int, channels: int, outside: bool = False) -> ts.Model:
-    """A chain of 1x1 convolutions; weights repeat a fixed pattern, each convolution from another place in it."""
-    types, data = ts.TensorType, memoryview(_PATTERN * (channels * channels // len(_PATTERN) + 2))
+def build(operators: int, channels: int, side: int = 1, outside: bool = False) -> ts.Model:
+    """A chain of convolutions; weights repeat a fixed pattern, each convolution from another place in it.
+
+    A larger side of the filters makes more weights, and nothing else.
+    """
+    size = channels * side * side * channels
+    types, data = ts.TensorType, memoryview(_PATTERN * (size // len(_PATTERN) + 2))
     scales = [struct.unpack("<f", struct.pack("<f", 0.002 + 1e-5 * c))[0] for c in range(channels)]
     bias_scales = [struct.unpack("<f", struct.pack("<f", _ACTIVATION_SCALE * scale))[0] for scale in scales]
     buffers = [ts.Buffer()]
@@ -51,9 +58,9 @@ def build(operators: int, channels: int, outside: bool = False) -> ts.Model:
         start = (number * 4099) % len(_PATTERN)
         weights = constant(
             f"convolution_{number}/weights",
-            [channels, 1, 1, channels],
+            [channels, side, side, channels],
             types.INT8,
-            data[start : start + channels * channels],
+            data[start : start + size],
             scales,
             0,
         )
@@ -77,18 +84,25 @@ def build(operators: int, channels: int, outside: bool = False) -> ts.Model:
     return ts.Model(version=3, operator_codes=[convolution], subgraphs=[subgraph], buffers=buffers, description="chain")
 
 
-def make(folder: Path, size: str, outside: bool = False, zipped: bool = False) -> Path:
+def make(folder: Path, size: str, variant: str = "") -> Path:
     """Write a model, unless it is there already; returns its path."""
-    path = folder / f"{size}{'-outside' if outside else ''}{'-zip' if zipped else ''}.tflite"
+    path = folder / f"{size}{'-' if variant else ''}{variant}.tflite"
     if path.exists():
         return path
-    ts.save(build(*SIZES[size], outside=outside), path)
-    if zipped:
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as members:
-            members.writestr("labels.txt", "one\ntwo\n")
-        with open(path, "ab") as file:
-            file.write(archive.getvalue())
+    unfinished = path.with_suffix(".unfinished")
+    if variant in ("zip", "broken"):
+        shutil.copyfile(make(folder, size), unfinished)
+    else:
+        ts.save(build(*SIZES[size], outside=variant == "outside"), unfinished)
+    if variant == "zip":
+        with zipfile.ZipFile(unfinished, "a") as members:
+            members.writestr(zipfile.ZipInfo("labels.txt"), "one\ntwo\n")
+    if variant == "broken":
+        with ts.load(unfinished) as model:
+            scales = model.subgraphs[0].operators[-1].role("bias").quantization
+            scales.scale = [2 * scale for scale in scales.scale]
+            ts.save(model, unfinished, "splice")
+    unfinished.replace(path)
     return path
 
 
@@ -96,11 +110,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("sizes", nargs="*", default=list(SIZES), choices=list(SIZES), metavar="SIZE")
-    parser.add_argument("--outside", action="store_true")
-    parser.add_argument("--zip", action="store_true")
+    parser.add_argument("--variant", default="", choices=list(VARIANTS.values()))
     arguments = parser.parse_args()
     for size in arguments.sizes:
-        path = make(arguments.folder, size, arguments.outside, arguments.zip)
+        path = make(arguments.folder, size, arguments.variant)
         print(f"{path} {path.stat().st_size} bytes")
 
 

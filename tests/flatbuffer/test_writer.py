@@ -14,7 +14,7 @@ import tflite_surgeon as ts
 from tests.flatbuffer import samples
 from tests.flatbuffer.independent import by_package, by_us, object_api
 from tests.flatbuffer.walk import spots, tables, unsigned, vtable_of, walk
-from tflite_surgeon.flatbuffer import schema, writer
+from tflite_surgeon.flatbuffer import encoders, schema, writer
 from tflite_surgeon.model import compare
 
 needs_litert = pytest.mark.skipif(
@@ -94,7 +94,7 @@ def test_equal_vtables_are_written_once() -> None:
 
 
 def test_a_table_without_fields_takes_four_bytes() -> None:
-    plan = writer._Plan("PadOptions", 0)
+    plan = encoders.Plan("PadOptions", 0)
     assert (plan.size, plan.vtable) == (4, struct.pack("<2H", 4, 4))
 
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from tflite_surgeon.errors import DecodeError, EncodeError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.layouts import Layout
+from tflite_surgeon.flatbuffer.misfits import data_bytes, string_bytes
 from tflite_surgeon.flatbuffer.reader import Reader
 from tflite_surgeon.flatbuffer.schema import Field
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
-from tflite_surgeon.flatbuffer.writer import data_bytes, string_bytes
 
 
 class _Replacement(NamedTuple):

@@ -5,15 +5,17 @@ Which fields hold indices, and into which list, is written in the schema (`refer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count, repeat
+from operator import attrgetter
 from typing import Any
 
 from tflite_surgeon.errors import EncodeError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.schema import Field
 from tflite_surgeon.flatbuffer.tables import Table
-from tflite_surgeon.flatbuffer.vector import Vector
 from tflite_surgeon.model.bulk import without_collecting
+from tflite_surgeon.model.compiled import copier
 from tflite_surgeon.model.objects import BadReference, Buffer, Model, SubGraph
 
 # Index fields use the value -1 for "not given".
@@ -35,10 +37,8 @@ class _Indices(dict[int, int]):
     """The index of each object of a list, by identity."""
 
     def __init__(self, objects: list[Any] | None) -> None:
-        super().__init__((id(item), index) for index, item in enumerate(objects or ()))
-
-
-_Scope = dict[str, Any]
+        super().__init__(zip(map(id, objects or ()), count()))
+        self[id(None)] = _NOT_GIVEN
 
 
 def _reference_fields(table: str) -> tuple[Field, ...]:
@@ -46,11 +46,10 @@ def _reference_fields(table: str) -> tuple[Field, ...]:
 
 
 _REFERENCES = {name: _reference_fields(name) for name in schema.TABLES}
-# Options that hold references: few do.
-_OPTIONS = frozenset(name for name, found in _REFERENCES.items() if found and name.endswith("Options"))
 
 
-def _global_lists(model: Model) -> dict[str, list[Any] | None]:
+def global_lists(model: Model) -> dict[str, list[Any] | None]:
+    """The lists of a model that references count in, by what they hold; tensors count in their subgraph's."""
     return {
         "buffer": model.buffers,
         "operator_code": model.operator_codes,
@@ -59,59 +58,74 @@ def _global_lists(model: Model) -> dict[str, list[Any] | None]:
     }
 
 
-def _scoped_tables(model: Model) -> Iterator[tuple[SubGraph | None, Table]]:
-    """Every table that holds references, with the subgraph that its tensors are counted in."""
-    for subgraph, tables in _scoped_lists(model):
-        for table in tables:
-            yield subgraph, table
-
-
-def _scoped_lists(model: Model) -> Iterator[tuple[SubGraph | None, Sequence[Table]]]:
-    """The same, tables of one kind together."""
-    yield None, (model,)
+def _groups(model: Model) -> Iterator[tuple[SubGraph | None, Sequence[Any]]]:
+    """Every table that holds references, with others of its kind and the subgraph that its tensors are counted in."""
+    yield None, [model]
     yield None, model.metadata or ()
     yield None, model.external_buffers or ()
     for subgraph in model.subgraphs or ():
-        yield subgraph, (subgraph,)
-        yield subgraph, subgraph.tensors or ()
-        schemes = [tensor.quantization for tensor in subgraph.tensors or () if tensor.quantization is not None]
-        for details in [scheme.details for scheme in schemes if scheme.details is not None]:
-            if isinstance(details, Table):
-                yield subgraph, (details,)
-        operators = subgraph.operators or ()
+        tensors, operators = subgraph.tensors or (), subgraph.operators or ()
+        yield subgraph, [subgraph]
+        yield subgraph, tensors
+        schemes = [tensor.quantization for tensor in tensors if tensor.quantization is not None]
+        yield from _alone(subgraph, [scheme.details for scheme in schemes if scheme.details is not None])
         yield subgraph, operators
-        for options in [operator.builtin_options for operator in operators]:
-            if getattr(options, "table", "") in _OPTIONS:
-                yield subgraph, (options,)
-        for options in [operator.builtin_options_2 for operator in operators if operator.builtin_options_2 is not None]:
-            if getattr(options, "table", "") in _OPTIONS:
-                yield subgraph, (options,)
+        yield from _alone(subgraph, [operator.builtin_options for operator in operators])
+        yield from _alone(subgraph, [operator.builtin_options_2 for operator in operators])
     for signature in model.signature_defs or ():
-        yield None, (signature,)
+        yield None, [signature]
         inside = signature.subgraph if isinstance(signature.subgraph, SubGraph) else None
-        yield inside, (*(signature.inputs or ()), *(signature.outputs or ()))
+        yield inside, signature.inputs or ()
+        yield inside, signature.outputs or ()
+
+
+def _alone(subgraph: SubGraph, tables: list[Any]) -> Iterator[tuple[SubGraph, list[Any]]]:
+    """Each table that holds references as a group of its own: they may be of several kinds."""
+    holding = {cls for cls in set(map(type, tables)) if issubclass(cls, Table) and _REFERENCES[cls.table]}
+    if holding:
+        for table in tables:
+            if type(table) in holding:
+                yield subgraph, [table]
+
+
+class _Scopes:
+    """For each list that references count in, the objects by index or the indices by identity."""
+
+    def __init__(self, model: Model, of_list: Callable[[list[Any] | None], Any]) -> None:
+        self._of_list = of_list
+        self._shared = {name: of_list(objects) for name, objects in global_lists(model).items()}
+        self._tensors: dict[int, Any] = {}
+
+    def find(self, field: Field, subgraph: SubGraph | None) -> Any:
+        """What the references of a field are looked up in."""
+        if field.refers_to != "tensor":
+            return self._shared[str(field.refers_to)]
+        found = self._tensors.get(id(subgraph))
+        if found is None:
+            found = self._tensors[id(subgraph)] = self._of_list(None if subgraph is None else subgraph.tensors)
+        return found
 
 
 def link(model: Model) -> None:
     """Replace the indices of a model just decoded by what they stand for."""
-    shared: _Scope = {name: _Objects(objects) for name, objects in _global_lists(model).items()}
-    no_tensors = _Objects(None)
-    scopes: dict[int, _Scope] = {}
-    for subgraph, tables in _scoped_lists(model):
-        scope = scopes.get(id(subgraph))
-        if scope is None:
-            tensors = no_tensors if subgraph is None else _Objects(subgraph.tensors)
-            scope = scopes[id(subgraph)] = {**shared, "tensor": tensors}
-        for field in _REFERENCES[tables[0].table] if tables else ():
-            name, objects = field.attribute, scope[str(field.refers_to)]
+    scopes = _Scopes(model, _Objects)
+    for subgraph, tables in _groups(model):
+        for field in _references(tables):
+            name = field.attribute
+            find = scopes.find(field, subgraph).__getitem__
             if field.kind == "scalar":
                 for table in tables:
-                    setattr(table, name, objects[getattr(table, name)])
+                    setattr(table, name, find(getattr(table, name)))
                 continue
             for table in tables:
                 value = getattr(table, name)
                 if value is not None:
-                    setattr(table, name, [objects[index] for index in value])
+                    setattr(table, name, list(map(find, value)))
+
+
+def _references(tables: Sequence[Any]) -> tuple[Field, ...]:
+    """The fields that hold references, of tables of one kind."""
+    return _REFERENCES[tables[0].table] if tables else ()
 
 
 References = dict[tuple[int, str], Any]
@@ -127,25 +141,29 @@ def indices(model: Model) -> References:
         EncodeError: an object refers to something that is not in the model's lists.
     """
     enter_buffers(model)
-    shared: _Scope = {name: _Indices(objects) for name, objects in _global_lists(model).items()}
-    scopes: dict[int, _Scope] = {}
+    scopes = _Scopes(model, _Indices)
     result: References = {}
-    for subgraph, table in _scoped_tables(model):
-        scope = scopes.get(id(subgraph))
-        if scope is None:
-            tensors = _Indices(subgraph.tensors if subgraph is not None else None)
-            scope = scopes[id(subgraph)] = {**shared, "tensor": tensors}
-        for field in _REFERENCES[table.table]:
-            value = getattr(table, field.attribute)
-            known = scope[str(field.refers_to)]
+    for subgraph, tables in _groups(model):
+        for field in _references(tables):
+            known = scopes.find(field, subgraph)
             try:
-                if field.kind == "scalar":
-                    result[id(table), field.attribute] = known[id(value)]
-                else:
-                    result[id(table), field.attribute] = value and [known[id(item)] for item in value]
+                result.update(_indices_of(tables, field, known.__getitem__))
             except KeyError:
-                result[id(table), field.attribute] = _rare_indices(table, field, value, known)
+                for table in tables:
+                    value = getattr(table, field.attribute)
+                    result[id(table), field.attribute] = _rare_indices(table, field, value, known)
     return result
+
+
+def _indices_of(
+    tables: Sequence[Any], field: Field, find: Callable[[int], int]
+) -> Iterable[tuple[tuple[int, str], Any]]:
+    """The indices in a field of many tables, in loops without a line of Python for each where that can be."""
+    values = map(attrgetter(field.attribute), tables)
+    keys = zip(map(id, tables), repeat(field.attribute))
+    if field.kind == "scalar":
+        return zip(keys, map(find, map(id, values)))
+    return zip(keys, [value and list(map(find, map(id, value))) for value in values])
 
 
 def enter_buffers(model: Model) -> None:
@@ -194,49 +212,29 @@ def _rare_indices(table: Table, field: Field, value: Any, known: _Indices) -> An
             )
         return found
 
-    return index(value) if field.kind == "scalar" else [index(item) for item in value]
+    if field.kind == "scalar":
+        return index(value)
+    return value and [index(item) for item in value]
 
 
 @without_collecting()
 def copy_model(model: Model) -> Model:
     """A copy whose objects are its own; bytes, strings and numbers are shared."""
     enter_buffers(model)
-    copies: dict[int, Any] = {}
-
-    def copy(table: Any) -> Any:
-        if not isinstance(table, Table):
-            return table
-        new: Any = type(table).__new__(type(table))
-        copies[id(table)] = new
-        for name, is_child in _copy_plan(type(table)):
-            value = getattr(table, name)
-            if value.__class__ is Vector:
-                setattr(new, name, value.copy())
-            elif value.__class__ is list:
-                setattr(new, name, [copy(item) for item in value] if is_child else value[:])
-            else:
-                setattr(new, name, copy(value) if is_child and value is not None else value)
-        return new
-
-    result: Model = copy(model)
-    for _, table in _scoped_tables(result):
-        for field in _REFERENCES[table.table]:
-            value = getattr(table, field.attribute)
-            if value.__class__ is list:
-                setattr(table, field.attribute, [copies.get(id(item), item) for item in value])
-            else:
-                setattr(table, field.attribute, copies.get(id(value), value))
+    result: Model = copier(model.table)(model)
+    copies = {id(None): None}
+    lists = global_lists(result)
+    pairs = [(objects, lists[name]) for name, objects in global_lists(model).items()]
+    pairs += [(old.tensors, new.tensors) for old, new in zip(model.subgraphs or (), result.subgraphs or ())]
+    for originals, others in pairs:
+        copies.update(zip(map(id, originals or ()), others or ()))
+    for _, tables in _groups(result):
+        for field in _references(tables):
+            name = field.attribute
+            for table in tables:
+                value = getattr(table, name)
+                if field.kind == "scalar":
+                    setattr(table, name, copies.get(id(value), value))
+                elif value is not None:
+                    setattr(table, name, [copies.get(id(item), item) for item in value])
     return result
-
-
-_COPY_PLANS: dict[type[Table], tuple[tuple[str, bool], ...]] = {}
-
-
-def _copy_plan(cls: type[Table]) -> tuple[tuple[str, bool], ...]:
-    """(slot, whether its value is owned tables) of a class."""
-    plan = _COPY_PLANS.get(cls)
-    if plan is None:
-        owned = {f.attribute for f in schema.fields(cls.table) if f.kind in ("table", "tables", "union")}
-        names = (*schema.slots(cls.table), *(name for name, _ in cls.extra))
-        plan = _COPY_PLANS[cls] = tuple((name, name in owned) for name in names)
-    return plan

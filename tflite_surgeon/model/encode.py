@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from tflite_surgeon.errors import EncodeError
-from tflite_surgeon.flatbuffer.extent import end_of
-from tflite_surgeon.flatbuffer.writer import Bytes, TooLarge, Writer, data_bytes
+from tflite_surgeon.flatbuffer.extent import end_of, end_of_some_data
+from tflite_surgeon.flatbuffer.misfits import data_bytes
+from tflite_surgeon.flatbuffer.writer import Bytes, TooLarge, Writer
 from tflite_surgeon.model import archive, convert, files
 from tflite_surgeon.model.objects import Buffer, Model, Operator
 
@@ -44,27 +45,27 @@ def _encode(model: Model, references: convert.References, outside: list[Buffer])
         for operator in subgraph.operators or ()
         if operator.large_custom_options is not None
     ]
-    values: dict[tuple[int, str], Any] = {}
-    behind: list[tuple[Buffer | Operator, Bytes, str, str]] = []
+    values: dict[int, dict[str, Any]] = {}
+    behind: list[tuple[Buffer | Operator, Bytes, str]] = []
     for buffer in outside:
-        values[id(buffer), "data"] = None
-        behind.append((buffer, data_bytes(buffer.data, "buffers[].data"), "offset", "size"))
+        data = data_bytes(buffer.data, "buffers[].data")
+        values[id(buffer)] = {"data": None, "offset": _PLACEHOLDER, "size": len(data)}
+        behind.append((buffer, data, "offset"))
     for operator in operators:
-        names = ("large_custom_options_offset", "large_custom_options_size")
-        behind.append((operator, data_bytes(operator.large_custom_options, "large_custom_options"), *names))
-    for owner, data, offset_name, size_name in behind:
-        values[id(owner), offset_name] = _PLACEHOLDER
-        values[id(owner), size_name] = len(data)
-    moved_inside = {id(b) for b in model.buffers or () if b.data is not None} - {id(b) for b in outside}
-    for key in moved_inside:
-        values[key, "offset"] = values[key, "size"] = 0
+        data = data_bytes(operator.large_custom_options, "large_custom_options")
+        name = "large_custom_options_offset"
+        values[id(operator)] = {name: _PLACEHOLDER, "large_custom_options_size": len(data)}
+        behind.append((operator, data, name))
+    for buffer in model.buffers or ():
+        if (buffer.offset or buffer.size) and buffer.data is not None and id(buffer) not in values:  # It moves inside.
+            values[id(buffer)] = {"offset": 0, "size": 0}
     writer = Writer(references, values)
     pieces = writer.encode(model, model.identifier)
     end = sum(map(len, pieces))
-    for owner, data, offset_name, _ in behind:
+    for owner, data, name in behind:
         padding = -end % _ALIGNMENT
-        pieces += [b"\0" * padding, data]
-        struct.pack_into("<Q", writer.out, writer.scalar_positions[id(owner), offset_name], end + padding)
+        pieces += (b"\0" * padding, data)
+        struct.pack_into("<Q", writer.out, writer.scalar_places[id(owner), name], end + padding)
         end += padding + len(data)
     return [*pieces, *_appended(model, end)]
 
@@ -74,11 +75,13 @@ def _appended(model: Model, start: int) -> Iterable[Bytes]:
     source = model.source
     if source is None:
         return
+    found = archive.find(source.raw)
+    if found is None and _is_blank(source.view[end_of_some_data(source.reader) :]):
+        return
     # The model as it was read: an edited one no longer says where the file's own tables end.
     original = files.decode(files.Source(source.raw, None, None))
     assert original.source is not None
     behind_from = max(end_of(original, original.source.reader), _end_of_outside_data(original))
-    found = archive.find(source.raw)
     if found and found.start < behind_from:  # The content of a buffer, not something appended.
         found = None
     behind_to = found.start if found else len(source.raw)
@@ -89,6 +92,11 @@ def _appended(model: Model, start: int) -> Iterable[Bytes]:
         start += len(rest)
     if found:
         yield archive.moved(source.raw, found, start)
+
+
+def _is_blank(rest: memoryview) -> bool:
+    """Whether a short rest is padding: then nothing was appended, and the tables need not be read again to know it."""
+    return len(rest) <= _CHUNK and not any(rest)
 
 
 def _without_leading_zeros(view: memoryview) -> memoryview:

@@ -12,6 +12,7 @@ from tflite_surgeon.errors import DecodeError, SaveError, UnusableFileError
 from tflite_surgeon.flatbuffer.patch import Differences, Patch, differences, splice
 from tflite_surgeon.flatbuffer.reader import Raw, Reader, letting_go
 from tflite_surgeon.model import c_array, compare, convert, files
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.encode import encode, require_identifier
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.model.replacing import copy, new_file, replacing, write
@@ -55,6 +56,7 @@ class SaveReport:
         return f"identical to the original, {self.size} bytes"
 
 
+@without_collecting()
 def dumps(model: Model, mode: Mode = "auto") -> bytes:
     """The model as the bytes of a file, chosen and proven as `save` does.
 
@@ -67,11 +69,11 @@ def dumps(model: Model, mode: Mode = "auto") -> bytes:
 
 def _in_memory(model: Model, mode: Mode) -> tuple[bytes, SaveReport]:
     """The bytes of a file, and what was done to make them."""
-    patches, reasons = _plan(model, mode)
+    (patches, reasons), references = _plan(model, mode)
     if not reasons:
         assert model.source is not None
         data = splice(bytes(model.source.raw), patches)
-        reasons = _shared_bytes(model, model.source, data, patches, mode)
+        reasons = _shared_bytes(model, references, data, patches, mode)
         if not reasons:
             return data, SaveReport("spliced" if patches else "identical", tuple(patches), (), len(data))
     data = b"".join(encode(model))
@@ -79,6 +81,7 @@ def _in_memory(model: Model, mode: Mode) -> tuple[bytes, SaveReport]:
     return data, SaveReport("reencoded", (), tuple(reasons), len(data))
 
 
+@without_collecting()
 def save(model: Model, path: str | os.PathLike[str], mode: Mode = "auto", *, paranoid: bool = False) -> SaveReport:
     """Write the model; what was in the file before stays until the new content is whole, on disk and proven.
 
@@ -123,13 +126,13 @@ def _save_c_array(model: Model, target: Path, mode: Mode) -> SaveReport:
 
 def _save_file(model: Model, target: Path, mode: Mode, paranoid: bool) -> SaveReport:
     source = model.source
-    patches, reasons = _plan(model, mode)
+    (patches, reasons), references = _plan(model, mode)
     with replacing(target) as temporary:
         if not reasons:
             assert source is not None
             _write_spliced(temporary, source, patches)
             with files.open_raw(temporary) as raw:
-                reasons = _shared_bytes(model, source, raw, patches, mode)
+                reasons = _shared_bytes(model, references, raw, patches, mode)
                 if paranoid and not _is_spliced(source.raw, raw, patches):
                     raise SaveError("the copy differs from the original in other bytes than those that were spliced")
             kind: Literal["spliced", "identical"] = "spliced" if patches else "identical"
@@ -169,7 +172,8 @@ def _nothing() -> None:
     """Nothing is mapped, so nothing is to be let go of."""
 
 
-def _plan(model: Model, mode: Mode) -> Differences:
+def _plan(model: Model, mode: Mode) -> tuple[Differences, convert.References]:
+    """What to splice or why that will not do, and the indices of references, where they had to be known for that."""
     if mode not in ("auto", "splice", "reencode"):
         raise SaveError(f"mode is {mode!r}; expected 'auto', 'splice' or 'reencode'")
     source = model.source
@@ -177,23 +181,26 @@ def _plan(model: Model, mode: Mode) -> Differences:
         raise SaveError("the model's file was closed: save before closing, or read it again")
     require_identifier(model)
     if mode == "reencode":
-        return Differences([], ["asked for"])
+        return Differences([], ["asked for"]), {}
     if source is None:
-        plan = Differences([], ["the model was made in memory"])
+        plan, references = Differences([], ["the model was made in memory"]), {}
     else:
-        plan = differences(model, source.reader, convert.indices(model))
+        references = convert.indices(model)
+        plan = differences(model, source.reader, references)
         stored = bytes(source.raw[4:8])
         if model.identifier != stored:
             plan.patches.insert(0, Patch(4, stored, model.identifier, "identifier"))
     if mode == "splice" and plan.reasons:
         raise SaveError(f"cannot be spliced: {'; '.join(plan.reasons[:3])}")
-    return plan
+    return plan, references
 
 
 # Proofs
 
 
-def _shared_bytes(model: Model, source: files.Source, raw: Raw, patches: list[Patch], mode: Mode) -> list[str]:
+def _shared_bytes(
+    model: Model, references: convert.References, raw: Raw, patches: list[Patch], mode: Mode
+) -> list[str]:
     """Prove a spliced file: every table says what the model says, an independent reader agrees on those touched.
 
     Returns:
@@ -203,9 +210,11 @@ def _shared_bytes(model: Model, source: files.Source, raw: Raw, patches: list[Pa
     Raises:
         SaveError: the file is wrong, or mode "splice" and it is not enough.
     """
+    source = model.source
+    assert source is not None
     wrong: list[str]
     try:
-        left = differences(model, Reader(raw, memoryview(raw), source.raw), convert.indices(model))
+        left = differences(model, Reader(raw, memoryview(raw), source.raw), references)
         wrong = [patch.path for patch in left.patches] + left.reasons
     except DecodeError as error:
         wrong = [str(error)]
@@ -216,7 +225,7 @@ def _shared_bytes(model: Model, source: files.Source, raw: Raw, patches: list[Pa
         raise SaveError(f"cannot be spliced: {'; '.join(reasons[:3])}")
     paths = [patch.path for patch in patches if patch.path != "identifier"]
     if paths and not reasons:
-        _raise_for(disagreements(model, raw, paths))
+        _raise_for(disagreements(model, references, raw, paths))
     return reasons
 
 

@@ -19,17 +19,17 @@ _FIRST_WIDE_CODE = 127
 _STEP = re.compile(r"(\w+)(?:\[(\d+)\])?$")
 
 
-def disagreements(model: Model, raw: Raw, paths: Iterable[str]) -> list[str]:
+def disagreements(model: Model, references: convert.References, raw: Raw, paths: Iterable[str]) -> list[str]:
     """Where the tables that hold these fields read otherwise than the model says; fields it does not know are skipped.
 
     Args:
         model: what the file should say.
+        references: the indices that its references have.
         raw: the file.
         paths: fields that were touched, such as "subgraphs[0].tensors[3].quantization.scale".
     """
     import tflite
 
-    references = convert.indices(model)
     found: list[str] = []
     for path in sorted({path.rpartition(".")[0] for path in paths}):
         ours: Any = model

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -66,14 +66,26 @@ def rows_as_json(rows: Sequence[Any]) -> Iterator[str]:
         yield "[]"
         return
     kind = type(rows[0])
-    line = f"{{{', '.join(f'{encode_basestring_ascii(name)}: %s' for name in columns(kind))}}}"
+    names = [encode_basestring_ascii(name) for name in columns(kind)]
     hints = (getattr(hint, "__forward_arg__", str(hint)) for hint in kind.__annotations__.values())
     converters = [_converter(hint) for hint in hints]
     for start in range(0, len(rows), _AT_ONCE):
-        texts = [map(convert, column) for convert, column in zip(converters, zip(*rows[start : start + _AT_ONCE]))]
+        some = rows[start : start + _AT_ONCE]
+        texts = [convert(column) for convert, column in zip(converters, zip(*some))]
+        # What is the same in all of these rows is part of their pattern.
+        line = f"{{{', '.join(f'{name}: {_pattern(text)}' for name, text in zip(names, texts))}}}"
+        varying = [text for text in texts if not isinstance(text, str)]
         yield ",\n" if start else "[\n"
-        yield ",\n".join(map(line.__mod__, zip(*texts)))
+        yield ",\n".join(map(line.__mod__, zip(*varying)) if varying else [line % ()] * len(some))
     yield "\n]"
+
+
+# The texts of a column: one for each row, or a single one for all.
+_Texts = Iterable[str] | str
+
+
+def _pattern(text: _Texts) -> str:
+    return text.replace("%", "%%") if isinstance(text, str) else "%s"
 
 
 def columns(kind: Any) -> tuple[str, ...]:
@@ -81,24 +93,59 @@ def columns(kind: Any) -> tuple[str, ...]:
     return tuple("index" if name == "number" else name for name in kind._fields)
 
 
-def _converter(annotation: str) -> Callable[[Any], str]:
-    if annotation.startswith(("Sequence[int", "Sequence[float")):
-        return _Numbers()
+def _converter(annotation: str) -> Callable[[Sequence[Any]], _Texts]:
+    if annotation.startswith("Sequence[int"):
+        return _whole_lists
+    if annotation.startswith("Sequence[float"):
+        return _Floats()
     if annotation.startswith("str"):
-        return _text
-    return _whole if annotation.startswith("int") else _any
+        return _texts
+    return _wholes if annotation.startswith("int") else _anything
 
 
-class _Numbers:
-    """Lists of numbers; short ones, such as shapes and the scales of activations, come again and again."""
+def _is_one(values: Sequence[Any]) -> bool:
+    """Whether numbers, texts or Nones are all the same."""
+    return values.count(values[0]) == len(values)
+
+
+def _wholes(values: Sequence[int | None]) -> _Texts:
+    if set(map(type, values)) != {int}:
+        return "null" if set(values) == {None} else map(_whole, values)
+    return str(values[0]) if _is_one(values) else map(str, values)
+
+
+def _texts(values: Sequence[str | None]) -> _Texts:
+    if _is_one(values):
+        return _text(values[0])
+    if None in values or not all(map(str.isascii, values)):  # type: ignore[arg-type]
+        return map(_text, values)
+    return map(encode_basestring_ascii, values)  # type: ignore[arg-type]
+
+
+def _whole_lists(values: Sequence[Any]) -> _Texts:
+    """Lists of integers: written at once and taken apart again, which takes no Python for each."""
+    if set(map(type, values)) == {type(None)}:
+        return "null"
+    text = repr([value if value.__class__ is not tuple else [*value] for value in values])
+    # Whatever is no list of integers has one of these letters; None has it too.
+    if _SUSPECT in text or "(" in text:
+        return map(_number_list, values)
+    return [f"[{numbers}]" for numbers in text[2:-2].split("], [")]
+
+
+class _Floats:
+    """Lists of floats; short ones, such as the scales of activations, come again and again."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], str] = {}
 
-    def __call__(self, value: Any) -> str:
+    def __call__(self, values: Sequence[Any]) -> _Texts:
+        return "null" if set(map(type, values)) == {type(None)} else map(self._list, values)
+
+    def _list(self, value: Any) -> str:
         if not value:
             return "null" if value is None else "[]"
-        if type(value) is not list or (type(value[0]) is float and 0.0 in value):  # -0.0 equals 0.0.
+        if type(value) is not list or 0.0 in value:  # -0.0 equals 0.0.
             return _number_list(value)
         key = tuple(value)
         text = self._known.get(key)
@@ -108,6 +155,8 @@ class _Numbers:
 
 
 def _number_list(value: Any) -> str:
+    if not value:
+        return "null" if value is None else "[]"
     text = repr(value)
     return text if _SUSPECT not in text and text[0] == "[" else _any(value)
 
@@ -120,6 +169,10 @@ def _text(value: str | None) -> str:
 
 def _whole(value: int | None) -> str:
     return "null" if value is None else str(int(value))
+
+
+def _anything(values: Sequence[Any]) -> _Texts:
+    return map(_any, values)
 
 
 def _any(value: Any) -> str:

@@ -64,6 +64,11 @@ class Numbers:
         """Its number; that of the file for one that points nowhere, -1 for one that the model does not list yet."""
         return buffer.index if isinstance(buffer, BadReference) else self.buffers.get(id(buffer), -1)
 
+    def of_buffers(self, buffers: Sequence[Buffer | BadReference]) -> list[int]:
+        """The same of many."""
+        found = list(map(self.buffers.get, map(id, buffers)))
+        return list(map(self.of_buffer, buffers)) if None in found else found  # type: ignore[return-value]
+
 
 def _numbered(items: Sequence[Any] | None) -> dict[int, int]:
     return {id(item): number for number, item in enumerate(items or ())}
@@ -84,21 +89,29 @@ def list_tensors(model: Model) -> list[TensorRow]:
             repeat(subgraph_number),
             range(len(tensors)),
             [tensor.name for tensor in tensors],
-            map(kinds.of, tensors),
+            kinds.of_all(keys),
             [name for name, _, _ in sizes],
             [tensor.shape or () for tensor in tensors],
             [tensor.shape_signature for tensor in tensors],
             [size for _, size, _ in sizes],
             [size for _, _, size in sizes],
             *zip(*[_quantization(tensor) for tensor in tensors]),
-            map(numbers.of_buffer, buffers),
-            [stored_size(t) if getattr(b, "data", None) is not None else 0 for t, b in zip(tensors, buffers)],
+            numbers.of_buffers(buffers),
+            _stored_sizes(tensors, buffers),
             [made_by.get(key, ()) for key in keys],
             [read_by.get(key, ()) for key in keys],
         )
         if tensors:
-            rows += map(TensorRow._make, zip(*columns))
+            rows += map(tuple.__new__, repeat(TensorRow), zip(*columns))
     return rows
+
+
+def _stored_sizes(tensors: Sequence[Tensor], buffers: Sequence[Buffer | BadReference]) -> list[int]:
+    data = [buffer.data if isinstance(buffer, Buffer) else None for buffer in buffers]
+    try:
+        return [0 if content is None else len(content) for content in data]
+    except ValueError:  # A released view: the tensor says it in a sentence.
+        return list(map(stored_size, tensors))
 
 
 def _sizes(tensors: Sequence[Tensor]) -> list[tuple[str, int | None, int | None]]:

@@ -5,7 +5,7 @@ Nothing here reads a constant's bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from struct import iter_unpack
 from typing import Final
@@ -197,6 +197,11 @@ class Kinds:
         operator uses it as such, also through DEQUANTIZE or DENSIFY; what remains is an activation.
         """
         return self._kinds.get(id(tensor), ACTIVATION)
+
+    def of_all(self, keys: Iterable[int]) -> list[str]:
+        """`of` many tensors, given by their identities."""
+        known = self._kinds
+        return [known.get(key, ACTIVATION) for key in keys]
 
     def _walk(self, subgraph: SubGraph) -> None:
         kinds = self._kinds

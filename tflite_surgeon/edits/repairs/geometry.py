@@ -11,7 +11,7 @@ from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.indices import restore_kind
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.repairs.shapes import agree, stated_shape
-from tflite_surgeon.edits.shaping import Shapes, makes_stored, reshape
+from tflite_surgeon.edits.shaping import Shapes, makes_stored, odd_dimensions, reshape
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.knowledge.computed import prepared
 from tflite_surgeon.model.objects import Operator, Tensor
@@ -39,7 +39,10 @@ def element_count(draft: Draft, target: Target, wish: Wish) -> Result:
             return done
     # A constant and a stored output that say the same count for more than an input that does not.
     result = agree(draft, target)
-    return _one_length(draft, operator) or result if isinstance(result, Refused) else result
+    is_read = any(draft.readers(item) for item in operator.outputs or () if isinstance(item, Tensor))
+    if not isinstance(result, Refused) or (is_read and odd_dimensions(draft, operator)):
+        return result
+    return _one_length(draft, operator) or result
 
 
 def _one_row(draft: Draft, operator: Operator) -> Done | None:
@@ -164,7 +167,9 @@ def _rows_and_columns(operator: Operator, weights: Tensor) -> list[int] | None:
     bias: Any = (operator.inputs or [])[2] if len(operator.inputs or ()) > 2 else None
     rows = {prod(bias.shape or ())} if isinstance(bias, Tensor) else {(getattr(output, "shape", None) or [0])[-1]}
     row = rows.pop()
-    return [row, count // row] if row > 0 and count % row == 0 else None
+    given = prod(getattr((operator.inputs or [None])[0], "shape", None) or ())
+    is_whole = row > 0 and count > 0 and count % row == 0
+    return [row, count // row] if is_whole and given % (count // row) == 0 else None
 
 
 def _factors(count: int, rank: int) -> Iterator[list[int]]:

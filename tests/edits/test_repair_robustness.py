@@ -95,6 +95,20 @@ def test_no_shape_is_stored_that_no_memory_holds() -> None:
     assert ts.dumps(fixed(model).model) == ts.dumps(model)
 
 
+def test_an_output_that_was_a_constant_gets_no_shape_that_no_file_holds() -> None:
+    paddings = constant([[0, 0], [2**31 - 1, 1]])
+    model = moved(
+        "PAD", [Given([4, 2], "INT32"), paddings], [Given([4, 4], "INT32", values=[[1] * 4] * 4)], "PadOptions"
+    )
+    assert "constant-output" in {finding.rule for finding in ts.check(model, NAMES)}
+    fixed(model)
+
+
+def test_no_shape_is_stated_that_no_constant_holds() -> None:
+    model = moved("RESHAPE", [Given([2**31 - 1, 3]), constant([2, 3])], [Given([2, 3])], "ReshapeOptions")
+    fixed(model, targets=["tflite-2.14", "litert-no-delegate", "tflm"])
+
+
 # Shapes
 
 
@@ -152,6 +166,14 @@ def test_types_are_not_changed_where_tensors_stand_in_for_others() -> None:
     model.operator_codes[0].deprecated_builtin_code = 4
     before = ts.dumps(model)
     assert ts.dumps(fixed(model, targets=["tflm", "litert"], undecided="leave").model) == before
+
+
+def test_types_are_not_changed_where_dimensions_are_those_of_another_operator() -> None:
+    model = moved("GATHER", [Given([2, 3], "INT8"), constant([0, 1])], [Given([2, 3], "INT8")], "GatherOptions")
+    model.operator_codes[0].builtin_code = enum_class("BuiltinOperator")["DEPTHWISE_CONV_2D"]
+    model.operator_codes[0].deprecated_builtin_code = 4
+    before = ts.dumps(model)
+    assert ts.dumps(fixed(model, undecided="leave").model) == before
 
 
 def test_options_of_another_operator_have_no_type_of_indices() -> None:

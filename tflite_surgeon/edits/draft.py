@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from tflite_surgeon.edits.places import Places
 from tflite_surgeon.edits.plan import AppendItem, Edit, InsertItem, RemoveItem, SetField, make, take_back
-from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.model.objects import (
@@ -20,7 +21,10 @@ from tflite_surgeon.model.objects import (
 )
 
 # Fields that say who uses what: a change of one makes the answers to `Wiring` old.
-_WIRING = frozenset({"inputs", "outputs", "intermediates", "tensors", "operators", "buffer", "buffers", "tensor"})
+_WIRING = frozenset({"inputs", "outputs", "intermediates", "tensors", "operators", "buffer", "buffers", "tensor"}) | {
+    "quantization",
+    "builtin_options",
+}
 _PLACEHOLDER = 127
 # For how many marks it is kept who uses what: repairs try ways one inside the other.
 _MARKS = 4
@@ -34,34 +38,58 @@ class Use(NamedTuple):
 
 
 class _Wiring:
-    """Who uses what, counted once for a state of the model."""
+    """Who uses what in one state of the model, each counted when first asked for."""
 
     def __init__(self, model: Model) -> None:
-        self.readers: dict[int, list[Use]] = {}
-        self.writers: dict[int, list[Use]] = {}
-        self.interface: set[int] = set()
-        self.holders: dict[int, list[Any]] = {}
-        # Which tensor or operator a part of it belongs to.
-        self.whole: dict[int, Tensor | Operator] = {}
-        for subgraph in model.subgraphs or ():
+        self._model = model
+
+    @cached_property
+    def readers(self) -> dict[int, list[Use]]:
+        return self._uses("inputs")
+
+    @cached_property
+    def writers(self) -> dict[int, list[Use]]:
+        return self._uses("outputs")
+
+    def _uses(self, attribute: str) -> dict[int, list[Use]]:
+        found: dict[int, list[Use]] = {}
+        for subgraph in self._model.subgraphs or ():
             for operator in subgraph.operators or ():
-                self.whole[id(operator.builtin_options)] = operator
-                for position, item in enumerate(operator.inputs or ()):
-                    self.readers.setdefault(id(item), []).append(Use(operator, position))
-                for position, item in enumerate(operator.outputs or ()):
-                    self.writers.setdefault(id(item), []).append(Use(operator, position))
-            for tensor in subgraph.tensors or ():
-                if tensor.quantization is not None:
-                    self.whole[id(tensor.quantization)] = tensor
-                self.holders.setdefault(id(tensor.buffer), []).append(tensor)
-            self.interface.update(map(id, (*(subgraph.inputs or ()), *(subgraph.outputs or ()))))
-        for signature in model.signature_defs or ():
+                for position, item in enumerate(getattr(operator, attribute) or ()):
+                    found.setdefault(id(item), []).append(Use(operator, position))
+        return found
+
+    @cached_property
+    def interface(self) -> set[int]:
+        found: set[int] = set()
+        for subgraph in self._model.subgraphs or ():
+            found.update(map(id, (*(subgraph.inputs or ()), *(subgraph.outputs or ()))))
+        for signature in self._model.signature_defs or ():
             for entry in (*(signature.inputs or ()), *(signature.outputs or ())):
-                self.interface.add(id(entry.tensor))
-        for metadata in model.metadata or ():
-            self.holders.setdefault(id(metadata.buffer), []).append(metadata)
-        for buffer in model.metadata_buffers or ():
-            self.holders.setdefault(id(buffer), []).append(model)
+                found.add(id(entry.tensor))
+        return found
+
+    @cached_property
+    def holders(self) -> dict[int, list[Any]]:
+        found: dict[int, list[Any]] = {}
+        for subgraph in self._model.subgraphs or ():
+            for tensor in subgraph.tensors or ():
+                found.setdefault(id(tensor.buffer), []).append(tensor)
+        for metadata in self._model.metadata or ():
+            found.setdefault(id(metadata.buffer), []).append(metadata)
+        for buffer in self._model.metadata_buffers or ():
+            found.setdefault(id(buffer), []).append(self._model)
+        return found
+
+    @cached_property
+    def whole(self) -> dict[int, Tensor | Operator]:
+        """Which tensor or operator a part of it belongs to."""
+        found: dict[int, Tensor | Operator] = {}
+        for subgraph in self._model.subgraphs or ():
+            found.update((id(tensor.quantization), tensor) for tensor in subgraph.tensors or ())
+            found.update((id(operator.builtin_options), operator) for operator in subgraph.operators or ())
+        found.pop(id(None), None)
+        return found
 
 
 class Draft:
@@ -79,7 +107,7 @@ class Draft:
         # What it was at a mark, with the edit that was the last one then.
         self._wiring_at: dict[int, tuple[Edit | None, _Wiring]] = {}
         self._homes: dict[int, SubGraph] | None = None
-        self._paths: dict[int, str] | None = None
+        self._places: Places | None = None
 
     # Looking
 
@@ -139,9 +167,9 @@ class Draft:
 
     def path(self, item: Any) -> str:
         """Where an object stood in the file, or where a new one was put."""
-        if self._paths is None:
-            self._paths = dict(_paths(self.model))
-        return self._paths.get(id(item), "model" if item is self.model else "new")
+        if self._places is None:
+            self._places = Places(self.model)
+        return self._places.of(item)
 
     # Changing
 
@@ -186,7 +214,7 @@ class Draft:
             self._learn(edit)
 
     def _learn(self, edit: Edit) -> None:
-        assert self._paths is not None
+        assert self._places is not None
         if not isinstance(edit, SetField) or edit.attribute in _WIRING:
             self._wiring = None
         if isinstance(edit.owner, SubGraph):
@@ -195,10 +223,9 @@ class Draft:
             elif self._homes is not None:
                 self._homes[id(edit.item)] = edit.owner
         if isinstance(edit, (AppendItem, InsertItem)):
-            self._paths[id(edit.item)] = edit.path
-            self._paths.update(_inside(edit.item, edit.path))
-        elif isinstance(edit, SetField) and isinstance(edit.new, Table):
-            self._paths.setdefault(id(edit.new), edit.path)
+            self._places.add(edit.item, edit.path)
+        elif isinstance(edit, SetField) and isinstance(edit.new, Table) and self._places.of(edit.new) == "new":
+            self._places.add(edit.new, edit.path)
 
     def mark(self) -> int:
         """A point to go back to."""
@@ -340,22 +367,3 @@ def copied(quantization: QuantizationParameters) -> QuantizationParameters:
         zero_point=None if quantization.zero_point is None else list(quantization.zero_point),
         quantized_dimension=quantization.quantized_dimension,
     )
-
-
-def _paths(model: Model) -> Iterator[tuple[int, str]]:
-    """Every object of a model and where it stands; the first of several places."""
-    for name in ("buffers", "operator_codes", "subgraphs", "metadata", "signature_defs"):
-        for number, item in enumerate(getattr(model, name) or ()):
-            yield from _inside(item, f"{name}[{number}]")
-
-
-def _inside(item: Any, path: str) -> Iterator[tuple[int, str]]:
-    if not isinstance(item, Table):
-        return
-    yield id(item), path
-    for field in schema.fields(item.table) if item.table in schema.TABLES else ():
-        if field.kind in ("table", "union"):
-            yield from _inside(getattr(item, field.attribute), f"{path}.{field.attribute}")
-        elif field.kind == "tables":
-            for number, entry in enumerate(getattr(item, field.attribute) or ()):
-                yield from _inside(entry, f"{path}.{field.attribute}[{number}]")

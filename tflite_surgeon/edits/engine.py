@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tflite_surgeon.edits.bias_decision import KEEPS, Keep, Undecided
@@ -110,7 +110,7 @@ def fix(
         worse = _worse(attempted.rounds)
         if worse is None:
             break
-        without = _attempt(model, [r for r in chosen if r.rule != rule], wish, select is not None, wanted)
+        without = _attempt(model, [name for name in chosen if name != rule], wish, select is not None, wanted)
         if _worse(without.rounds) is None:
             repaired = [a.target.finding for a in attempted.rounds.attempts if isinstance(a.result, Done)]
             refused = Refused(f"all other repairs stand, and with this one too {worse}")
@@ -132,14 +132,14 @@ class _Attempted:
 
 
 def _attempt(
-    model: Model, chosen: Sequence[Repair], wish: Wish, notes: bool, wanted: set[tuple[int, int]] | None
+    model: Model, chosen: Sequence[str], wish: Wish, notes: bool, wanted: set[tuple[int, int]] | None
 ) -> _Attempted:
     """Repair a copy in rounds."""
     copy = model.copy()
     convert.indices(copy)  # Refuses a model that refers to objects outside it, before anything is planned.
     draft = Draft(copy)
     places = None if wanted is None else _operators(copy, wanted)
-    rounds = Rounds(draft, chosen, wish, wish.targets)
+    rounds = Rounds(draft, chosen, repairs(), wish)
 
     def is_wanted(target: Target) -> bool:
         if places is not None and id(target.operator) not in places:
@@ -168,14 +168,15 @@ def fix_bias_scale(
     return fix(model, [BIAS_SCALE], keep, nodes, undecided, targets)
 
 
-def _chosen(known: dict[str, Repair], select: Sequence[str] | None) -> list[Repair]:
+def _chosen(known: Mapping[str, Repair], select: Sequence[str] | None) -> list[str]:
+    """The rules to repair, in the order of the list."""
     if select is not None:
-        return [repair for name, repair in known.items() if name in select]
+        return [name for name in known if name in select]
     declared = rules()
-    return [repair for name, repair in known.items() if not declared[name].is_hygiene]
+    return [name for name in known if not declared[name].is_hygiene]
 
 
-def _beyond(findings: Iterable[Finding], left: Iterable[Left], known: dict[str, Repair]) -> list[Left]:
+def _beyond(findings: Iterable[Finding], left: Iterable[Left], known: Mapping[str, Repair]) -> list[Left]:
     """Errors that no repair is for, or that none had anything to do with."""
     told = {(item.finding.rule, item.finding.path) for item in left}
     declared = rules()

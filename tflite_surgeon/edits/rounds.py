@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tflite_surgeon.edits.draft import Draft
@@ -45,12 +45,13 @@ class Rounds:
         verdicts_before, verdicts: what becomes of the model in each runtime, at first and now.
     """
 
-    def __init__(self, draft: Draft, chosen: Sequence[Repair], wish: Wish, targets: Sequence[str]) -> None:
+    def __init__(self, draft: Draft, chosen: Sequence[str], repairs: Mapping[str, Repair], wish: Wish) -> None:
         self.draft = draft
         self._attempts: dict[_Key, Attempt] = {}
-        self._repairs = {repair.rule: repair for repair in chosen}
+        self._chosen = dict.fromkeys(chosen)
+        self._repairs = repairs
         self._wish = wish
-        self.targets = targets
+        self.targets = wish.targets
         # How many edits there were when a finding was tried; what was refused may be possible once there are more.
         self._tried: dict[_Key, int] = {}
         # What did no good or did harm, and how many edits there were then: where there are more, it is tried again
@@ -105,7 +106,7 @@ class Rounds:
 
     def _is_waiting(self, target: Target) -> bool:
         key = self._key(target)
-        if target.finding.rule not in self._repairs or key in self._hopeless:
+        if target.finding.rule not in self._chosen or key in self._hopeless:
             return False
         settled = self._attempts.get(key)
         if settled is not None and isinstance(settled.result, Done):
@@ -167,7 +168,7 @@ class Rounds:
         """Run repairs, rule by rule; a target that another rule's repair has touched waits for the next round."""
         attempts: list[Attempt] = []
         touched: set[int] = set()
-        for rule in self._repairs:
+        for rule in self._chosen:
             mine = [target for target in targets if target.finding.rule == rule]
             mine = [target for target in mine if touched.isdisjoint(_about(target))]
             if not mine:

@@ -320,6 +320,8 @@ def state_shape(draft: Draft, operator: Operator) -> str | None:
     stated = operator.inputs[position] if position < len(operator.inputs or ()) else None  # type: ignore[index]
     if isinstance(stated, Tensor) and stated.data and stated.type_name in _WIDTHS:
         width = _WIDTHS[stated.type_name]
+        if not all(-(1 << 31) <= length < 1 << 31 for length in shape):
+            return None
         data = b"".join(length.to_bytes(width, "little", signed=True) for length in shape)
         if bytes(stated.data) == data and stated.shape == [len(shape)]:
             return None

@@ -16,10 +16,10 @@ from tflite_surgeon.knowledge.runtimes import (
     TFLM_INPUTS,
     TFLM_SVDF_LIMIT,
 )
-from tflite_surgeon.model.objects import Model, Tensor
+from tflite_surgeon.model.objects import Model, Node, Tensor
 from tflite_surgeon.quantization import float32, implied_scale
 from tflite_surgeon.rules.bias_evidence import why_weights
-from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses, by_identity, scales_of
+from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses, bias_uses, scales_of
 from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
 # More than half a quantum changes some rounded output.
@@ -76,20 +76,22 @@ class Suspects:
         return list(all_bias_uses(self._model))
 
     @cached_property
-    def _by_factor(self) -> dict[int, list[BiasUse]]:
-        return by_identity(self._uses, "factor")
+    def _readers(self) -> dict[int, list[Node]]:
+        """The nodes that read each tensor or hold it between their steps, by its identity."""
+        found: dict[int, list[Node]] = {}
+        for node in self._model.nodes():
+            for item in {*map(id, node.operator.inputs or ()), *map(id, node.operator.intermediates or ())}:
+                found.setdefault(item, []).append(node)
+        return found
 
-    @cached_property
-    def _by_weights(self) -> dict[int, list[BiasUse]]:
-        return by_identity(self._uses, "weights")
-
-    @cached_property
-    def _by_bias(self) -> dict[int, list[BiasUse]]:
-        return by_identity(self._uses, "bias")
+    def _sharing(self, role: str, tensor: Tensor | None) -> list[BiasUse]:
+        """The biases of all nodes that have a tensor in a role such as "factor" or "bias"."""
+        nodes = [] if tensor is None else self._readers.get(id(tensor), [])
+        return [use for node in nodes for use in bias_uses(node) if getattr(use, role) is tensor]
 
     def other_unit(self, use: BiasUse) -> BiasUse | None:
         """Another node with the same bias tensor, whose unit the stored scales are."""
-        for other in self._by_bias[id(use.bias)]:
+        for other in self._sharing("bias", use.bias):
             if not other.is_same_place(use) and other.trouble is None and not other.off and not other.has_other_form:
                 return other
         return None
@@ -104,7 +106,7 @@ class Suspects:
         factor = use.factor_off
         if factor is None:
             return "bias", f"only {len(use.off)} of {use.channels} channels are off, or by different factors"
-        users = self._by_weights.get(id(use.weights), [])
+        users = self._sharing("weights", use.weights)
         recorded: tuple[tuple[Suspect, str, Tensor | None], ...]
         recorded = (("weights", "weights'", use.weights), ("input", "input's", use.factor))
         for suspect, whose, tensor in recorded:
@@ -113,7 +115,7 @@ class Suspects:
                 return suspect, f"the {whose} recorded range implies the scale {implied:.9g}, and so does the bias"
         if self._common_factor(users, factor):
             return "weights", f"every operator that uses these weights is off by the same factor {factor:.6g}"
-        if self._common_factor(self._by_factor[id(use.factor)], factor):
+        if self._common_factor(self._sharing("factor", use.factor), factor):
             return "input", f"every operator that reads this input is off by the same factor {factor:.6g}"
         # Of weights with other users it would be the others' word against this one's.
         why = why_weights(use) if len(users) == 1 else None
@@ -127,8 +129,9 @@ class Suspects:
         if not all(_is_off_by(use, factor) for use in uses):
             return False
         # Biases that are all off alike were written so by whoever wrote them.
-        these = {id(use) for use in uses}
-        return not any(_is_off_by(use, factor) for use in self._uses if id(use) not in these)
+        these = {(id(use.node.operator), use.addend) for use in uses}
+        others = (use for use in self._uses if (id(use.node.operator), use.addend) not in these)
+        return not any(_is_off_by(use, factor) for use in others)
 
 
 def _is_off_by(use: BiasUse, factor: float) -> bool:

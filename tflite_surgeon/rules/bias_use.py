@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, prod
-from typing import Any
 
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.operators import Addend, addends, tensor_of
@@ -298,13 +297,3 @@ def all_bias_uses(model: Model, is_right: Callable[[Operator], bool] | None = No
         for index, operator in enumerate(subgraph.operators or ()):
             if is_right is None or not is_right(operator):
                 yield from bias_uses(Node(subgraph, number, operator, index))
-
-
-def by_identity(uses: list[BiasUse], role: str) -> dict[int, list[BiasUse]]:
-    """The uses that share a tensor in an attribute such as "factor" or "bias", by the tensor's identity."""
-    groups: dict[int, list[BiasUse]] = {}
-    for use in uses:
-        tensor: Any = getattr(use, role)
-        if tensor is not None:
-            groups.setdefault(id(tensor), []).append(use)
-    return groups

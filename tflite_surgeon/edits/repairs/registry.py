@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from importlib import import_module
+from math import inf
 from typing import Any, Literal
 
 from tflite_surgeon.edits.bias_decision import Keep, Undecided
 from tflite_surgeon.edits.draft import Draft
+from tflite_surgeon.edits.plan import Edit, SetField
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS
 from tflite_surgeon.model.objects import Operator, SubGraph, Tensor
 from tflite_surgeon.rules.registry import Finding
@@ -127,46 +129,93 @@ class Repair:
     run: Together
 
 
+# Of a float32.
+_LARGEST = (2 - 2**-23) * 2.0**127
 _NO_BUFFERS = "the file has no buffers, and so no constants to go by: convert it again"
-_REPAIRS: dict[str, Repair] = {}
 # Rules whose findings no repair can settle: what the file lacks, for the rule's page.
 _LACKING: dict[str, str] = {}
-# The modules that declare repairs: importing one is what declares them.
-_FAMILIES: tuple[str, ...] = (
-    "file",
-    "buffers",
-    "constant_size",
-    "tensor_shape",
-    "zero_points",
-    "missing_options",
-    "indices",
-    "scale_values",
-    "zero_point_range",
-    "int16_zero_points",
-    "comparisons",
-    "multipliers",
-    "graph",
-    "shapes",
-    "node_numbers",
-    "geometry",
-    "bias_missing",
-    "bias_type",
-    "bias_zero_point",
-    "bias",
-    "weights",
-    "scale_vectors",
-    "hybrid",
-    "sparse",
-    "fused",
-    "types",
-    "schemes",
-    "same_quantization",
-    "fixed_outputs",
-    "powers_of_two",
-    "delegate",
-    "versions",
-    "upkeep",
-)
+# The rules that each module repairs, in the order in which those of one phase have their turn. A model has findings of
+# few: only their modules are imported.
+_FAMILIES = """
+file: file-identifier schema-version missing-vector signature
+buffers: sentinel-buffer buffer-offset buffer-index variable-with-data
+constant_size: constant-size
+tensor_shape: tensor-shape
+zero_points: zero-points-missing zero-point-count
+missing_options: missing-options custom-options
+bias_type: bias-type
+bias_missing: bias-missing bias-length
+indices: tensor-index missing-input missing-data operator-code-index
+comparisons: comparison-scale
+bias_zero_point: bias-zero-point
+weights: weights-zero-point
+zero_point_range: zero-point-range xnnpack-zero-point
+scale_values: scale-value xnnpack-scale product-scale missing-quantization unquantised-activation xnnpack-crash
+int16_zero_points: int16-zero-point
+multipliers: multiplier-range activation-range xnnpack-requantization
+graph: operator-order two-producers in-place constant-output xnnpack-output
+shapes: stored-shape output-shape xnnpack-shape positive-size size-overflow dimension-match broadcast channels
+node_numbers: option-value slice-bounds split-sizes
+geometry: element-count inner-dimension tensor-rank tensor-count
+bias: bias-scale
+scale_vectors: quantized-dimension scale-count
+types: operator-types same-type
+hybrid: hybrid-model tensor-type
+sparse: weights-format sparsity
+fused: fused-activation
+schemes: quantization-scheme xnnpack-quantization
+same_quantization: same-quantization
+fixed_outputs: fixed-output-quantization
+powers_of_two: power-of-two-scale
+delegate: xnnpack-definition
+versions: operator-version operator-availability unknown-operator
+upkeep: unused-tensor unused-buffer unused-operator-code operator-code-fields duplicate-buffer duplicate-name
+    missing-signature dangling-metadata
+"""
+
+
+def _by_rule(families: str) -> dict[str, str]:
+    """The module of each rule, in the order of the list."""
+    found: dict[str, str] = {}
+    module = ""
+    for word in families.split():
+        if word.endswith(":"):
+            module = word[:-1]
+        else:
+            found[word] = module
+    return found
+
+
+class _Repairs(Mapping[str, Repair]):
+    """Repairs by the name of their rule; a module is imported when one of its repairs is asked for."""
+
+    def __init__(self, families: str) -> None:
+        self._modules = _by_rule(families)
+        self._declared: dict[str, Repair] = {}
+
+    def __getitem__(self, rule: str) -> Repair:
+        if rule not in self._declared:
+            import_module(f"tflite_surgeon.edits.repairs.{self._modules[rule]}")
+        return self._declared[rule]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __contains__(self, rule: object) -> bool:
+        return rule in self._modules
+
+    def declare(self, repair: Repair) -> None:
+        if repair.rule in self._declared:
+            raise ValueError(f"the repair of {repair.rule} is declared twice")
+        if repair.rule not in self._modules:
+            raise ValueError(f"{repair.rule} is missing from the list of repairs in {__name__}")
+        self._declared[repair.rule] = repair
+
+
+_REPAIRS = _Repairs(_FAMILIES)
 
 
 def repair(rule: str, phase: Phase, does: str, lacks: str = "") -> Callable[[Single], Single]:
@@ -190,9 +239,21 @@ def one_by_one(draft: Draft, target: Target, wish: Wish, function: Single) -> Re
     result = function(draft, target, wish)
     if isinstance(result, Done) and result.loses and not wish.lossy:
         result = Refused(f"{result.what} would lose something: {result.loses}; allow it with --lossy")
+    if isinstance(result, Done) and not all(map(_can_be_written, draft.edits[mark:])):
+        result = Refused(f"{result.what} would need a number that the file has no room for: the node asks for too much")
     if isinstance(result, Refused):
         draft.back_to(mark)
     return result
+
+
+def _can_be_written(edit: Edit) -> bool:
+    """Whether shapes and scales that an edit brings are numbers of 32 bits."""
+    if isinstance(edit, SetField):
+        shape = edit.new if edit.attribute == "shape" else None
+        scale = edit.new if edit.attribute == "scale" else None
+    else:
+        shape, scale = getattr(edit.item, "shape", None), None
+    return all(length < 1 << 31 for length in shape or ()) and all(not _LARGEST < abs(one) < inf for one in scale or ())
 
 
 def repair_together(rule: str, phase: Phase, does: str, lacks: str = "") -> Callable[[Together], Together]:
@@ -211,19 +272,17 @@ def no_repair(rule: str, lacks: str) -> None:
 
 
 def _declare(declared: Repair) -> None:
-    if declared.rule in _REPAIRS:
-        raise ValueError(f"the repair of {declared.rule} is declared twice")
-    _REPAIRS[declared.rule] = declared
+    _REPAIRS.declare(declared)
 
 
-def repairs() -> dict[str, Repair]:
-    """All repairs, by the name of their rule."""
-    for family in _FAMILIES:
-        import_module(f"tflite_surgeon.edits.repairs.{family}")
-    return dict(_REPAIRS)
+def repairs() -> Mapping[str, Repair]:
+    """All repairs, by the name of their rule, in the order in which those of one phase have their turn."""
+    return _REPAIRS
 
 
 def lacking(rule: str) -> str | None:
     """What a file lacks for a repair of a rule's findings; None where nothing was said."""
-    known = repairs().get(rule)
-    return (known.lacks or None) if known is not None else _LACKING.get(rule)
+    if rule in _REPAIRS:
+        return _REPAIRS[rule].lacks or None
+    import_module("tflite_surgeon.edits.repairs.node_numbers")  # Says it of rules that no module repairs.
+    return _LACKING.get(rule)

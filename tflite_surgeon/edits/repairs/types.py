@@ -57,8 +57,8 @@ class Place(NamedTuple):
     tensor: Tensor
 
 
-# The rule about how many tensors a node has.
-_COUNT = "tensor-count"
+# Rules about how many tensors a node has, and of how many dimensions.
+_STRUCTURE = frozenset({"tensor-count", "tensor-rank"})
 
 
 class Attempt(NamedTuple):
@@ -102,8 +102,10 @@ def suited(draft: Draft, target: Target, wish: Wish) -> Result:
     rule = target.finding.rule
     try:
         found = troubles(draft, [operator])
-        if any(trouble.rule == _COUNT for trouble in found):
-            return Refused(f"{operator.name} has too many tensors or too few: its kernel takes one for another")
+        if any(trouble.rule in _STRUCTURE for trouble in found):
+            return Refused(
+                f"the tensors of {operator.name} are not those that its kernel takes, in number or dimensions"
+            )
         absent = {trouble.runtime for trouble in found if trouble.rule == _ABSENT} - set(wish.targets)
         found = {trouble for trouble in found if trouble.runtime not in absent}
         before = {name: how for name, how in standing(found, rule, found).items() if name not in absent}

@@ -176,6 +176,17 @@ def test_types_are_not_changed_where_dimensions_are_those_of_another_operator() 
     assert ts.dumps(fixed(model, undecided="leave").model) == before
 
 
+def test_types_are_not_changed_beside_one_that_is_unknown() -> None:
+    model = single("RELU", Side("INT8", 0.5), Side("INT8", 0.5))
+    part_of = node(model)
+    assert part_of.outputs is not None
+    output = part_of.outputs[0]
+    assert isinstance(output, ts.Tensor)
+    output.type = 99
+    outcome = fixed(model)
+    assert {"same-type", "operator-types"}.isdisjoint(repaired(outcome))
+
+
 def test_options_of_another_operator_have_no_type_of_indices() -> None:
     model = moved("ARG_MAX", [Given([2, 3]), constant(1)], [Given([2], "INT64")], "SoftmaxOptions")
     fixed(model)
@@ -191,6 +202,13 @@ def test_scales_of_another_number_of_channels(keep: str) -> None:
     bias.quantization.zero_point = [-128] * len(bias.quantization.scale)
     part(model, "output").quantization = None
     fixed(model, keep=keep, targets=["tflm", "litert-no-delegate"])
+
+
+@pytest.mark.parametrize("table", ["ConcatenationOptions", "SoftmaxOptions"])
+def test_inputs_of_other_dimensions_are_not_joined_in_steps(table: str) -> None:
+    parts = [*[Given([1, 2])] * 11, Given([2])]
+    model = moved("CONCATENATION", parts, [Given([1, 24])], table, **({"axis": 1} if "Conc" in table else {}))
+    assert "tensor-count" not in repaired(fixed(model))
 
 
 # The draft, which is changed and taken back thousands of times

@@ -9,8 +9,8 @@ from tflite_surgeon.cli.outputs import UNUSABLE, print_error
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.report.buffer_sizes import print_mismatches, print_ratio
 from tflite_surgeon.report.console import Printer
-from tflite_surgeon.report.findings import print_finding
-from tflite_surgeon.report.names import as_argument, printable
+from tflite_surgeon.report.findings import print_finding, print_repair
+from tflite_surgeon.report.names import printable
 from tflite_surgeon.report.pages import print_rule, print_rules, print_topic
 from tflite_surgeon.rules.explaining import Explanation, explain, findings_about
 from tflite_surgeon.rules.registry import rules
@@ -87,9 +87,7 @@ def _point(printer: Printer, found: Explanation, path: str) -> int:
     for finding in findings:
         printer.line()
         print_finding(printer, finding)
-    if any(finding.rule == "bias-scale" for finding in findings):
-        printer.line()
-        printer.line(f"To repair: tflite-surgeon fix-bias-scale {as_argument(path)}")
+    print_repair(printer, path, findings)
     return 0
 
 

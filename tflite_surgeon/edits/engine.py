@@ -14,6 +14,7 @@ from tflite_surgeon.edits.runtime_record import record_oldest_runtime
 from tflite_surgeon.errors import RepairError, SurgeonError
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
 from tflite_surgeon.model import compare, convert
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.rules.bias_scale import NAME as BIAS_SCALE
 from tflite_surgeon.rules.registry import Finding, Severity, require_known, rules
@@ -66,6 +67,7 @@ class Outcome:
     remaining: tuple[Finding, ...]
 
 
+@without_collecting()
 def fix(
     model: Model,
     select: Sequence[str] | None = None,

@@ -11,7 +11,7 @@ from tflite_surgeon.knowledge.runtimes import NAMES
 from tflite_surgeon.report.checked import Checked
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.names import as_argument, printable, quoted
-from tflite_surgeon.rules.registry import Finding
+from tflite_surgeon.rules.registry import Finding, Severity
 from tflite_surgeon.rules.verdicts import Verdict
 
 _EFFECTS = {
@@ -24,6 +24,7 @@ _EFFECTS = {
 # As many findings of one rule are told in full; the others are counted.
 _TOLD = 5
 _NUMBERS_SHOWN = 12
+_BIAS_SCALE = "bias-scale"
 
 
 def print_checked(printer: Printer, entry: Checked, targets: Sequence[str]) -> None:
@@ -43,9 +44,21 @@ def print_checked(printer: Printer, entry: Checked, targets: Sequence[str]) -> N
     for (rule, severity), findings in rest.items():
         printer.line()
         printer.heading(severity, f"{len(findings)} more [{rule}]{_places(findings)}")
-    if any(finding.rule == "bias-scale" for finding in entry.findings):
+    print_repair(printer, entry.path, entry.findings)
+
+
+def print_repair(printer: Printer, path: str, findings: Sequence[Finding]) -> None:
+    """Print the command that repairs what was found, where there is one."""
+    if not findings:
+        return
+    from tflite_surgeon.edits.repairs.registry import repairs
+
+    known = {finding.rule for finding in findings if finding.rule in repairs()}
+    pressing = {finding.rule for finding in findings if finding.severity > Severity.NOTE} & known
+    command = "fix" if pressing - {_BIAS_SCALE} else "fix-bias-scale" if _BIAS_SCALE in known else None
+    if command is not None:
         printer.line()
-        printer.line(f"To repair: tflite-surgeon fix-bias-scale {as_argument(entry.path)}")
+        printer.line(f"To repair: tflite-surgeon {command} {as_argument(path)}")
 
 
 def _by_node(findings: Sequence[Finding]) -> list[Finding]:

@@ -279,9 +279,13 @@ def _join_in_steps(draft: Draft, operator: Operator) -> Result:
     output: Any = (operator.outputs or [None])[0]
     inputs: list[Any] = list(operator.inputs or ())
     given = operator.builtin_options
-    if not isinstance(output, Tensor) or not all(isinstance(item, Tensor) for item in inputs) or given is None:
-        return Refused("the node does not name all its tensors, or has no options")
+    if not isinstance(output, Tensor) or not all(isinstance(item, Tensor) for item in inputs):
+        return Refused("the node does not name all its tensors")
+    if given is None or given.table != "ConcatenationOptions":
+        return Refused("the node has no options, or those of another operator, and so no axis")
     axis = given.axis + (len(output.shape or ()) if given.axis < 0 else 0)
+    if any(len(item.shape or ()) != len(output.shape or ()) for item in inputs):
+        return Refused("the inputs have other numbers of dimensions than the output")
     if not 0 <= axis < len(output.shape or ()) or given.fused_activation_function:
         return Refused("the axis is outside the output, or an activation is fused")
     code: Any = operator.opcode

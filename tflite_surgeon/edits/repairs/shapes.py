@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tflite_surgeon.edits.draft import Draft
+from tflite_surgeon.edits.islands import troubles
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.shaping import (
     Shapes,
@@ -139,14 +140,14 @@ def agree(draft: Draft, target: Target, clashes: bool = False) -> Result:
         mark = draft.mark()
         if len(settle_behind(draft, operator)) == 1 and makes_stored(draft, operator):
             draft.back_to(mark)
-            return _stored(draft, operator, is_micro)
+            return _stored(draft, operator, target)
         draft.back_to(mark)
     if is_refused or len(shapes.differing(subgraph)) > 1:
         stated = stated_shape(draft, operator) if is_refused else None
         result = stated or _one_dimension(draft, operator)
         if isinstance(result, Done) or is_refused:
             return result
-    return _stored(draft, operator, is_micro)
+    return _stored(draft, operator, target)
 
 
 def stated_shape(draft: Draft, operator: Operator) -> Done | None:
@@ -181,12 +182,13 @@ def _one_dimension(draft: Draft, operator: Operator) -> Done | Refused:
     )
 
 
-def _stored(draft: Draft, operator: Operator, is_micro: bool) -> Result:
+def _stored(draft: Draft, operator: Operator, target: Target) -> Result:
     """Store what kernels compute, from a node on."""
     others = odd_dimensions(draft, operator)
     changed = settle_behind(draft, operator)
     if not changed:
-        return None if is_micro and was_touched(draft, operator) else _refused(operator)
+        is_there = any(trouble.rule == target.finding.rule for trouble in troubles(draft, [operator]))
+        return _refused(operator) if is_there or not was_touched(draft, operator) else None
     tensor, old = changed[0]
     what = f"{tensor.name!r} is stored as {tensor.shape}, and was stored as {old}"
     if len(changed) > 1:

@@ -57,6 +57,7 @@ class Place(NamedTuple):
     tensor: Tensor
 
 
+_KNOWN = frozenset(enum_class("TensorType").__members__)
 # Rules about how many tensors a node has, and of how many dimensions.
 _STRUCTURE = frozenset({"tensor-count", "tensor-rank"})
 
@@ -116,6 +117,9 @@ def suited(draft: Draft, target: Target, wish: Wish) -> Result:
         if stored is not None and not stopped(troubles(draft, [operator])) - stopped(found):
             return stored
         draft.back_to(mark)
+        unknown = next((place.tensor for place in _places(operator) if place.tensor.type_name not in _KNOWN), None)
+        if unknown is not None:
+            return Refused(f"{unknown.name!r} is of {unknown.type_name}, which nothing converts: write its type first")
         type_name = tensor.type_name
         attempts = list(_attempts(draft, target, wish, found, before))
         best = max((one for one in attempts if not one.leaves), key=lambda one: one.rank, default=None)

@@ -62,7 +62,7 @@ page(
     Every node names an entry of the model's list of operator codes. One that is not there leaves the node
     without a kernel, and the interpreter is not made.
     """,
-    advice="Find out what the node was meant to be; the file does not tell.",
+    advice="Find out what the node was meant to be: its options and tensors tell more than the number.",
     source="LiteRT 2.3, tflite-runtime 2.14 and TFLM kernels, run just inside and just outside",
 )
 page(

@@ -10,7 +10,7 @@ page(
 
     LiteRT marks the graph as inconsistent and refuses to allocate it. TFLM does not compare: the process dies.
     """,
-    advice="Find out which tensor was meant; the file does not tell.",
+    advice="Find out which tensor was meant: one that nothing else uses, or that fits there alone.",
     source="LiteRT 2.3, tflite-runtime 2.14 and TFLM kernels, run just inside and just outside",
 )
 page(

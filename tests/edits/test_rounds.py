@@ -14,6 +14,7 @@ from tflite_surgeon.edits import engine
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.repairs import registry
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Repair, Target, Wish
+from tflite_surgeon.edits.repairs.without import LACKING
 from tflite_surgeon.errors import RepairError
 from tflite_surgeon.model import compare
 from tflite_surgeon.rules.registry import rules
@@ -191,3 +192,14 @@ def test_every_repair_has_a_page() -> None:
     assert set(known) <= set(rules())
     assert all(repair.does.endswith(".") for repair in known.values())
     assert all(not repair.lacks or repair.lacks.endswith(".") for repair in known.values())
+
+
+def test_every_rule_is_repaired_or_says_what_the_file_lacks() -> None:
+    assert set(LACKING) == set(rules()) - set(registry.repairs())
+    assert all(registry.lacking(name) for name in LACKING)
+
+
+def test_the_list_of_repairs_is_what_modules_declare() -> None:
+    assert all(repair.rule == name for name, repair in registry.repairs().items())
+    with pytest.raises(ValueError, match="missing from the list"):
+        registry.repair("no-such-rule", Phase.FILE, "")(right)

@@ -23,6 +23,7 @@ from tflite_surgeon.rules.verdicts import Verdict
 # A node as people name it: its number, or (subgraph, number).
 NodeName = int | tuple[int, int]
 
+_NOTHING_TO_DO = "its repair found nothing that it could change"
 # Fields by whose edits a model may need another release of the runtime.
 _OPERATORS = frozenset({"operator_codes", "operators", "opcode", "version"})
 
@@ -181,9 +182,8 @@ def _chosen(known: Mapping[str, Repair], select: Sequence[str] | None) -> list[s
 def _beyond(findings: Iterable[Finding], left: Iterable[Left], known: Mapping[str, Repair]) -> list[Left]:
     """Errors that no repair is for, or that none had anything to do with."""
     told = {(item.finding.rule, item.finding.path) for item in left}
-    declared = rules()
     return [
-        Left(finding, Refused(lacking(finding.rule) or declared[finding.rule].advice), finding.rule in known)
+        Left(finding, Refused(lacking(finding.rule) or _NOTHING_TO_DO), finding.rule in known)
         for finding in findings
         if finding.severity == Severity.ERROR and (finding.rule, finding.path) not in told
     ]

@@ -12,7 +12,7 @@ from tflite_surgeon.model.saving import SaveReport
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.names import as_argument, printable, quoted
 from tflite_surgeon.rules.bias_use import BiasUse
-from tflite_surgeon.rules.registry import Finding
+from tflite_surgeon.rules.registry import Finding, rules
 
 _SHOWN = 6
 _PATCHES_SHOWN = 20
@@ -137,7 +137,9 @@ def _print_repaired(printer: Printer, repaired: Repaired) -> None:
 def _print_left(printer: Printer, path: str, left: Left) -> None:
     finding, refused = left.finding, left.refused
     printer.line(f"{_about(finding)}: {'left alone' if left.was_tried else 'no repair'}", style="bold")
-    rows = [("found", finding.message), ("because" if left.was_tried else "instead", refused.reason)]
+    rows = [("found", finding.message), ("because", refused.reason)]
+    if not left.was_tried:
+        rows.append(("instead", " ".join(rules()[finding.rule].advice.split())))
     if refused.is_open:
         rows += [("either", _choice(path, finding, "values")), ("or", _choice(path, finding, "integers"))]
     printer.pairs([(key, printable(text, longest=500)) for key, text in rows], indent=4)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tflite_surgeon.edits.draft import Draft, Use
-from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, no_repair, repair
+from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.repairs.shapes import agree, stated_shape
 from tflite_surgeon.edits.shaping import makes_stored, settle_behind
 from tflite_surgeon.model.objects import Operator, Tensor
@@ -184,10 +184,6 @@ def split_sizes(draft: Draft, target: Target, wish: Wish) -> Result:
                 return Done(f"the sizes are {stored}, and were {sizes}", "the outputs are stored so, and add up")
             draft.back_to(mark)
     return agree(draft, target, clashes=True)
-
-
-no_repair("index-bounds", "The file does not tell which element was meant instead of one that there is not.")
-no_repair("constant-needed", "Values that the caller gives, or that other nodes compute, are not in the file.")
 
 
 def _integers(operator: Operator, position: int) -> list[int] | None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from tflite_surgeon.edits.bias_decision import Keep, Undecided
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.plan import Edit, SetField
+from tflite_surgeon.edits.repairs.without import LACKING
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS
 from tflite_surgeon.model.objects import Operator, SubGraph, Tensor
 from tflite_surgeon.rules.registry import Finding
@@ -132,8 +133,6 @@ class Repair:
 # Of a float32.
 _LARGEST = (2 - 2**-23) * 2.0**127
 _NO_BUFFERS = "the file has no buffers, and so no constants to go by: convert it again"
-# Rules whose findings no repair can settle: what the file lacks, for the rule's page.
-_LACKING: dict[str, str] = {}
 # The rules that each module repairs, in the order in which those of one phase have their turn. A model has findings of
 # few: only their modules are imported.
 _FAMILIES = """
@@ -266,11 +265,6 @@ def repair_together(rule: str, phase: Phase, does: str, lacks: str = "") -> Call
     return declare
 
 
-def no_repair(rule: str, lacks: str) -> None:
-    """Declare that a rule's findings cannot be repaired, and which information the file lacks."""
-    _LACKING[rule] = lacks
-
-
 def _declare(declared: Repair) -> None:
     _REPAIRS.declare(declared)
 
@@ -284,5 +278,4 @@ def lacking(rule: str) -> str | None:
     """What a file lacks for a repair of a rule's findings; None where nothing was said."""
     if rule in _REPAIRS:
         return _REPAIRS[rule].lacks or None
-    import_module("tflite_surgeon.edits.repairs.node_numbers")  # Says it of rules that no module repairs.
-    return _LACKING.get(rule)
+    return LACKING.get(rule)

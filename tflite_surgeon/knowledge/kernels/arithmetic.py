@@ -78,17 +78,25 @@ _PER_LN2 = float32(1 / float32(math.log(2)))
 _ALIKE_WITHIN = 1e-3
 
 
+def _opened(node: KernelNode) -> Pair | None:
+    """The tensors of a node whose inputs are of one type, which becomes the output's; None where it is refused."""
+    found = pair(node)
+    if found is None:
+        return None
+    first, second, result = found
+    if not has_same_inputs(node, first, second):
+        return None
+    result.type = second.type
+    return found if broadcast(node, first, second) else None
+
+
 @kernel("ADD")
 def _add(node: KernelNode) -> None:
-    found = pair(node)
+    found = _opened(node)
     if found is None:
         return
     first, second, result = found
-    if not has_same_inputs(node, first, second):
-        return
-    kind = result.type = second.type
-    if not broadcast(node, first, second):
-        return
+    kind = result.type
     activation = node.activation("AddOptions")
     is_quantised = kind in _EIGHT_BITS
     if kind == "INT16":
@@ -120,15 +128,11 @@ def _add(node: KernelNode) -> None:
 
 @kernel("SUB")
 def _sub(node: KernelNode) -> None:
-    found = pair(node)
+    found = _opened(node)
     if found is None:
         return
     first, second, result = found
-    if not has_same_inputs(node, first, second):
-        return
-    kind = result.type = second.type
-    if not broadcast(node, first, second):
-        return
+    kind = result.type
     activation = node.activation("SubOptions")
     if kind in _INTEGERS:
         if kind == "INT16" and not _are_zero(node, found):
@@ -235,15 +239,11 @@ def _multiplies(node: KernelNode, found: Pair) -> None:
 
 @kernel("DIV")
 def _div(node: KernelNode) -> None:
-    found = pair(node)
+    found = _opened(node)
     if found is None:
         return
     first, second, result = found
-    if not has_same_inputs(node, first, second):
-        return
-    kind = result.type = second.type
-    if not broadcast(node, first, second):
-        return
+    kind = result.type
     activation = node.activation("DivOptions")
     # tflite-runtime 2.14 divides no other integers than UINT8 and INT32.
     if kind in _INTEGERS:

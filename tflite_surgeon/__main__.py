@@ -16,7 +16,10 @@ def main() -> None:
     from tflite_surgeon.cli.app import app
 
     try:
-        app(prog_name="tflite-surgeon")
+        try:
+            app(prog_name="tflite-surgeon")
+        finally:
+            sys.stdout.flush()  # What is left of it: at exit an error would have no exit code of ours.
     except BrokenPipeError:
         # The reader (head, less) has gone; nothing more is to be said, at exit neither.
         _say_no_more()

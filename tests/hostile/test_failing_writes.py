@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -98,11 +99,13 @@ def test_the_command_line_says_it_in_a_sentence(tmp_path: Path, arguments: str) 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [("check",), ("check", "--format", "json"), ("rewrite", "-o", "-")])
-def test_standard_output_that_is_full(arguments: tuple[str, ...]) -> None:
+def test_standard_output_that_is_full(arguments: tuple[str, ...], unbuffered: str) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "tflite_surgeon", *arguments, str(FIXTURE)],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -257,3 +257,17 @@ def test_a_draft_knows_where_things_are_after_a_change_was_taken_back() -> None:
         draft.back_to(mark)
         assert list(draft.readers(source)) == uses
         assert draft.home(source) is draft.home(operator) is subgraph
+
+
+@pytest.mark.parametrize("scales", [ts.BadReference(99), None])
+def test_scales_of_blocks_that_are_no_tensor(scales: object) -> None:
+    net = Net()
+    source, result = net.tensor("input", [1, 64], "FLOAT32"), net.tensor("output", [1, 4], "FLOAT32")
+    weights = net.tensor("weights", [4, 64], "INT8", values=[[1] * 64] * 4)
+    weights.type, weights.buffer.data = _TYPES["INT4"], bytes(128)
+    details = table_class("BlockwiseQuantization")(scales=scales, zero_points=None, block_size=32)
+    weights.quantization = ts.QuantizationParameters(details=details)
+    net.operator("FULLY_CONNECTED", 13, [source, weights], [result], "FullyConnectedOptions")
+    model = net.model([source], [result])
+    assert {finding.severity for finding in ts.check(model, NAMES)} >= {ts.Severity.ERROR}
+    assert ts.fix(model, targets=NAMES, lossy=True).left

@@ -22,6 +22,7 @@ from tflite_surgeon.knowledge.xnnpack.tensors import (
     MOST_DIMENSIONS,
     affine,
     bad_block,
+    block_scales,
     blockwise,
     count,
     datatype,
@@ -282,7 +283,7 @@ def _unquantised(tensor: Tensor, type_name: str, subject: str) -> tuple[str, str
             f"the scale of block {bad[0]} is {bad[1]:.9g}, the delegate takes positive numbers",
         )
     if blocks is not None and type_name == "INT4":
-        elements, scales = count(tensor), count(blocks.scales)
+        elements, scales = count(tensor), block_scales(blocks)
         said = (
             f"Unsupported combination of filter elements {elements} number of scales {scales} and blocksize "
             f"{blocks.block_size} for {tensor.name} tensor {subject.split()[2]} in XNNPACK delegate"

@@ -15,6 +15,7 @@ from enum import Enum, auto
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.quantization import are_int32, are_usable_scales, are_zero, float32
 
 if TYPE_CHECKING:
@@ -137,8 +138,13 @@ def bad_block(tensor: Tensor) -> tuple[int, float] | None:
 def has_whole_blocks(tensor: Tensor) -> bool:
     """Whether there is a scale for each block of the size that the file says."""
     blocks = blockwise(tensor)
-    scales = count(blocks.scales) if blocks is not None and hasattr(blocks.scales, "shape") else 0
+    scales = 0 if blocks is None else block_scales(blocks)
     return scales > 0 and blocks is not None and count(tensor) // scales == blocks.block_size
+
+
+def block_scales(blocks: Any) -> int:
+    """How many scales of blocks there are; none where they are no tensor that the file has."""
+    return count(blocks.scales) if isinstance(blocks.scales, Table) else 0  # type: ignore[arg-type]
 
 
 def _details(tensor: Tensor) -> Any | None:

@@ -15,6 +15,19 @@ from functools import lru_cache
 _F32 = struct.Struct("<f")
 _I32 = struct.Struct("<i")
 
+# The least and the greatest integer of each type. Weights with zero point 0 keep to a symmetric range instead.
+# Source: TFLite 8-bit quantisation specification.
+LIMITS = {
+    "INT2": (-2, 1),
+    "INT4": (-8, 7),
+    "UINT4": (0, 15),
+    "INT8": (-128, 127),
+    "UINT8": (0, 255),
+    "INT16": (-32768, 32767),
+    "INT32": (-(1 << 31), (1 << 31) - 1),
+    "INT64": (-(1 << 63), (1 << 63) - 1),
+}
+
 # The smallest float32 that is not subnormal; XNNPACK takes no smaller scale.
 SMALLEST_NORMAL = 2.0**-126
 LARGEST = (2.0 - 2.0**-23) * 2.0**127

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tflite_surgeon.edits.constants import LIMITS, Parameters, parameters_of
+from tflite_surgeon.edits.constants import Parameters, parameters_of
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.flatbuffer.tables import table_class
 from tflite_surgeon.model.objects import Node, Operator, Tensor
-from tflite_surgeon.quantization import requantize
+from tflite_surgeon.quantization import LIMITS, requantize
 from tflite_surgeon.rules.bias_use import BiasUse, bias_uses
 
 # Versions in which each conversion knows the types that it may be given here; 8-bit ones are as old as 2.14's.

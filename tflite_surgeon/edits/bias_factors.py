@@ -7,13 +7,13 @@ from math import inf, nextafter
 from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.edits.activations import node_of
-from tflite_surgeon.edits.constants import LIMITS, real_values, requantized, rewrite_constant
+from tflite_surgeon.edits.constants import real_values, requantized, rewrite_constant
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, ROLES
 from tflite_surgeon.model.objects import Tensor
-from tflite_surgeon.quantization import are_usable_scales, float32, float32s, requantize
+from tflite_surgeon.quantization import LIMITS, are_usable_scales, float32, float32s, requantize
 from tflite_surgeon.rules.bias_use import BiasUse, bias_uses, scales_of
 
 if TYPE_CHECKING:

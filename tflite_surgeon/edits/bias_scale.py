@@ -13,12 +13,10 @@ from tflite_surgeon.edits.plan import AppendItem, Edit, SetField
 from tflite_surgeon.knowledge.operators import ROLES
 from tflite_surgeon.model.graph import Whereabouts
 from tflite_surgeon.model.objects import Buffer, Model, QuantizationParameters, Tensor
-from tflite_surgeon.quantization import float32, requantize
+from tflite_surgeon.quantization import LIMITS, float32, requantize
 from tflite_surgeon.rules.bias_scale import Suspects
 from tflite_surgeon.rules.bias_use import BiasUse
 from tflite_surgeon.rules.registry import Finding
-
-_LARGEST = {"INT32": (1 << 31) - 1, "INT64": (1 << 63) - 1}
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def _new_integers(use: BiasUse, decision: Decision) -> list[int]:
 
 def _overflow(use: BiasUse, integers: list[int]) -> str | None:
     """Why the integers cannot be stored, if they cannot; saturating them would falsify the model."""
-    limit = _LARGEST[use.bias.type_name]
+    limit = LIMITS[use.bias.type_name][1]
     channel = max(range(len(integers)), key=lambda index: max(integers[index], -integers[index] - 1))
     if -limit - 1 <= integers[channel] <= limit:
         return None
@@ -151,11 +149,12 @@ def _accumulator_warning(use: BiasUse, integers: list[int]) -> str | None:
         return None
     totals = [abs(integer) + total * reach for integer, total in zip(integers, sums.tolist())]
     channel = max(range(use.channels), key=lambda index: totals[index])
-    if totals[channel] <= _LARGEST["INT32"]:
+    most = LIMITS["INT32"][1]
+    if totals[channel] <= most:
         return None
     return (
         f"channel {channel}: |bias| {abs(integers[channel])} + sum of |weights| {sums[channel]} x {reach} = "
-        f"{totals[channel]} could leave the 32-bit accumulator ({_LARGEST['INT32']}) for extreme inputs"
+        f"{totals[channel]} could leave the 32-bit accumulator ({most}) for extreme inputs"
     )
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from math import inf, isfinite, prod
 from typing import TYPE_CHECKING, Any
 
-from tflite_surgeon.edits.constants import LIMITS, parameters_of, real_values
+from tflite_surgeon.edits.constants import parameters_of, real_values
 from tflite_surgeon.edits.ties import tie_of
 from tflite_surgeon.edits.weights import scales_of
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, tensor_of
 from tflite_surgeon.model.objects import Operator, Tensor
-from tflite_surgeon.quantization import are_usable_scales
+from tflite_surgeon.quantization import LIMITS, are_usable_scales
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

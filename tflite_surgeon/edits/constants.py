@@ -9,23 +9,10 @@ from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.model.objects import QuantizationParameters, Tensor
-from tflite_surgeon.quantization import float32, is_usable_scale
+from tflite_surgeon.quantization import LIMITS, float32, is_usable_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# The least and the greatest integer of each type. Weights with zero point 0 keep to a symmetric range instead.
-# Source: TFLite 8-bit quantisation specification.
-LIMITS = {
-    "INT2": (-2, 1),
-    "INT4": (-8, 7),
-    "UINT4": (0, 15),
-    "INT8": (-128, 127),
-    "UINT8": (0, 255),
-    "INT16": (-32768, 32767),
-    "INT32": (-(1 << 31), (1 << 31) - 1),
-    "INT64": (-(1 << 63), (1 << 63) - 1),
-}
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import isfinite
 
 from tflite_surgeon.edits.activations import biases_in_unit_of
-from tflite_surgeon.edits.constants import LIMITS, parameters_of
+from tflite_surgeon.edits.constants import parameters_of
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.ties import group_of
 from tflite_surgeon.knowledge.fixed_outputs import FIXED_OUTPUTS, WIDE_SOFTMAX, FixedOutput
 from tflite_surgeon.model.objects import Operator, Tensor
-from tflite_surgeon.quantization import are_usable_scales, float32, implied_scale, is_usable_scale, ulps_apart
+from tflite_surgeon.quantization import LIMITS, are_usable_scales, float32, implied_scale, is_usable_scale, ulps_apart
 
 # How much each kind of evidence counts: what a kernel demands more than all else, a bias that was made for a scale
 # more than a recorded range, and what another tensor says of itself least; a fused activation only hints.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tflite_surgeon.edits.constants import LIMITS, Parameters, parameters_of
+from tflite_surgeon.edits.constants import Parameters, parameters_of
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.evidence import DECLARED, HINT, Evidence, evidence_at, starts_at_lowest
 from tflite_surgeon.edits.ties import group_of
 from tflite_surgeon.model.objects import Tensor
+from tflite_surgeon.quantization import LIMITS
 
 # Evidence decides where it is at least so many times that for the next best.
 _DECIDES = 2

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from tflite_surgeon.edits.activations import options
-from tflite_surgeon.edits.constants import LIMITS, Parameters, parameters_of, real_values
+from tflite_surgeon.edits.constants import Parameters, parameters_of, real_values
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.schema import enum_class
@@ -15,7 +15,7 @@ from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, Sta
 from tflite_surgeon.knowledge.runtimes import NAMES
 from tflite_surgeon.model.objects import Model, Operator, QuantizationParameters, SubGraph, Tensor
 from tflite_surgeon.model.values import pack
-from tflite_surgeon.quantization import are_usable_scales
+from tflite_surgeon.quantization import LIMITS, are_usable_scales
 from tflite_surgeon.rules.registry import View
 
 FLOAT, BOOL = "FLOAT32", "BOOL"

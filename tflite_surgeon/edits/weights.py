@@ -8,13 +8,13 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.edits.activations import biases_in_unit_of, express_biases
-from tflite_surgeon.edits.constants import LIMITS, requantized, rewrite_constant
+from tflite_surgeon.edits.constants import requantized, rewrite_constant
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, tensor_of
 from tflite_surgeon.model.objects import Operator, Tensor
-from tflite_surgeon.quantization import are_usable_scales, float32, is_usable_scale
+from tflite_surgeon.quantization import LIMITS, are_usable_scales, float32, is_usable_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

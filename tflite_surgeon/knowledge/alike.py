@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.tables import Table
-from tflite_surgeon.quantization import LARGEST, SMALLEST_NORMAL, are_products, are_usable_scales, are_zero, largest
+from tflite_surgeon.quantization import (
+    LARGEST,
+    LIMITS,
+    SMALLEST_NORMAL,
+    are_products,
+    are_usable_scales,
+    are_zero,
+    largest,
+)
 
 if TYPE_CHECKING:
     from tflite_surgeon.knowledge.problems import On, Stage
@@ -34,7 +42,7 @@ _COUNTS_BOUNDS_FROM = 1e-8
 # XNNPACK's limit for input scale x weights scale / output scale, 256, with room for what rounding does to it.
 _MOST_RESCALED = 255.0
 # Zero points of the types, by their numbers, that have others than 0: INT8 and UINT8.
-_OFFSETS = {9: (-128, 127), 3: (0, 255)}
+_OFFSETS = {9: LIMITS["INT8"], 3: LIMITS["UINT8"]}
 _BIAS_BYTES = {"INT32": 4, "INT64": 8}
 
 _Form = tuple[int, bool, int, bool]

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.edits.activations import node_of, options
 from tflite_surgeon.edits.bias_factors import raise_weights_scale, store_integers
-from tflite_surgeon.edits.constants import LIMITS
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.knowledge.operators import ROLES, tensor_in_role
 from tflite_surgeon.model.objects import Operator, Tensor
-from tflite_surgeon.quantization import are_usable_scales, requantize
+from tflite_surgeon.quantization import LIMITS, are_usable_scales, requantize
 from tflite_surgeon.rules.bias_use import BiasUse, bias_uses, scales_of
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from typing import Literal
 
 from tflite_surgeon.edits.activations import node_of
 from tflite_surgeon.edits.bias_factors import store_integers
-from tflite_surgeon.edits.constants import LIMITS
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.bias_type import bias_positions
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.model.objects import Operator, Tensor
+from tflite_surgeon.quantization import LIMITS
 from tflite_surgeon.rules.bias_scale import MATTERS_FROM
 from tflite_surgeon.rules.bias_use import BiasUse, bias_uses
 

@@ -6,7 +6,7 @@ from math import atanh
 from typing import NamedTuple
 
 from tflite_surgeon.edits.activations import options
-from tflite_surgeon.edits.constants import LIMITS, Parameters, parameters_of
+from tflite_surgeon.edits.constants import Parameters, parameters_of
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.islands import troubles
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
@@ -14,7 +14,7 @@ from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.knowledge.problems import REFUSES
 from tflite_surgeon.model.objects import Operator, QuantizationParameters, Tensor
-from tflite_surgeon.quantization import float32
+from tflite_surgeon.quantization import LIMITS, float32
 
 _FIELD = "fused_activation_function"
 # The values that activations make; None without an end.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from tflite_surgeon.edits.activations import declare
-from tflite_surgeon.edits.constants import LIMITS, parameters_of, real_values, requantized, symmetric_scales
+from tflite_surgeon.edits.constants import parameters_of, real_values, requantized, symmetric_scales
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.ties import group_of, neighbours
 from tflite_surgeon.edits.weights import scales_of, zero_points_of
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.model.objects import Operator, Tensor
-from tflite_surgeon.quantization import float32, is_usable_scale
+from tflite_surgeon.quantization import LIMITS, float32, is_usable_scale
 
 _LOW, _HIGH = LIMITS["INT16"]
 _RANGE_AGREES_WITHIN = 0.01

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import isfinite
 
 from tflite_surgeon.edits.activations import convert_input, convert_output, declare
-from tflite_surgeon.edits.constants import LIMITS, Parameters, parameters_of
+from tflite_surgeon.edits.constants import Parameters, parameters_of
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.repairs.restoring import restored, told
@@ -14,7 +14,7 @@ from tflite_surgeon.edits.ties import neighbours
 from tflite_surgeon.edits.weights import scales_of
 from tflite_surgeon.knowledge.operators import tensor_of
 from tflite_surgeon.model.objects import Operator, Tensor
-from tflite_surgeon.quantization import SMALLEST_NORMAL, float32, is_usable_scale
+from tflite_surgeon.quantization import LIMITS, SMALLEST_NORMAL, float32, is_usable_scale
 
 # XNNPACK brings products to the output's scale by a factor below this. Source: XNNPACK subgraph/convolution-2d.c.
 _REQUANTISED_BELOW = 256.0

@@ -6,11 +6,12 @@ from math import ceil, log2
 from typing import Any
 
 from tflite_surgeon.edits.activations import declare, options
-from tflite_surgeon.edits.constants import LIMITS, parameters_of
+from tflite_surgeon.edits.constants import parameters_of
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.group_words import interface_warnings
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.model.objects import Operator, Tensor
+from tflite_surgeon.quantization import LIMITS
 
 _TABLES = {"ADD": "AddOptions", "SUB": "SubOptions"}
 # Source: LiteRT kernels/lstm.cc: the basic kernel has four integer bits of state; the full one of LSTM goes to 2^-9.

@@ -15,6 +15,7 @@ from tflite_surgeon.edits.plan import Edit, SetField
 from tflite_surgeon.edits.repairs.without import LACKING
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS
 from tflite_surgeon.model.objects import Operator, SubGraph, Tensor
+from tflite_surgeon.quantization import LARGEST
 from tflite_surgeon.rules.registry import Finding
 
 
@@ -130,8 +131,6 @@ class Repair:
     run: Together
 
 
-# Of a float32.
-_LARGEST = (2 - 2**-23) * 2.0**127
 _NO_BUFFERS = "the file has no buffers, and so no constants to go by: convert it again"
 # The rules that each module repairs, in the order in which those of one phase have their turn. A model has findings of
 # few: only their modules are imported.
@@ -252,7 +251,7 @@ def _can_be_written(edit: Edit) -> bool:
         scale = edit.new if edit.attribute == "scale" else None
     else:
         shape, scale = getattr(edit.item, "shape", None), None
-    return all(length < 1 << 31 for length in shape or ()) and all(not _LARGEST < abs(one) < inf for one in scale or ())
+    return all(length < 1 << 31 for length in shape or ()) and all(not LARGEST < abs(one) < inf for one in scale or ())
 
 
 def repair_together(rule: str, phase: Phase, does: str, lacks: str = "") -> Callable[[Together], Together]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from math import isfinite
 
 from tflite_surgeon.edits import bounds
-from tflite_surgeon.edits.constants import LIMITS
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.evidence import HINT, RANGE, Evidence, scale_evidence, starts_at_lowest
 from tflite_surgeon.edits.repairs.block_scales import with_block_scales
@@ -18,7 +17,7 @@ from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.model.objects import Tensor
 from tflite_surgeon.model.values import pack
-from tflite_surgeon.quantization import float32, is_usable_scale
+from tflite_surgeon.quantization import LIMITS, float32, is_usable_scale
 
 _LOST = "nothing in the file tells it; calibrate the model again, or write the scale that its author has"
 _ZERO_POINTS = {"INT16": 0, "INT32": 0, "INT64": 0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tflite_surgeon.edits.activations import convert_output, declare
-from tflite_surgeon.edits.constants import LIMITS, Parameters, parameters_of
+from tflite_surgeon.edits.constants import Parameters, parameters_of
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.group_decision import distance
 from tflite_surgeon.edits.group_words import changes, conversion_loss, interface_warnings
@@ -15,7 +15,7 @@ from tflite_surgeon.edits.settling import CONVERTED, Settling
 from tflite_surgeon.edits.ties import tie_of
 from tflite_surgeon.edits.weights import scales_of, zero_points_of
 from tflite_surgeon.model.objects import Operator, Tensor
-from tflite_surgeon.quantization import are_usable_scales
+from tflite_surgeon.quantization import LIMITS, are_usable_scales
 
 
 @repair(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tflite_surgeon.edits.constants import LIMITS
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.repairs.comparisons import compare_integers
 from tflite_surgeon.edits.repairs.registry import Phase, Refused, Result, Target, Wish, repair
@@ -10,6 +9,7 @@ from tflite_surgeon.edits.repairs.restoring import restored
 from tflite_surgeon.edits.repairs.zero_point_range import in_range
 from tflite_surgeon.edits.weights import scales_of
 from tflite_surgeon.model.objects import Tensor
+from tflite_surgeon.quantization import LIMITS
 
 _DOES = (
     "Restores the scale from what the file still says: a weights scale is bias scale / input scale, an input scale is "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tflite_surgeon.edits.activations import declare
-from tflite_surgeon.edits.constants import LIMITS, real_values, symmetric_scales
+from tflite_surgeon.edits.constants import real_values, symmetric_scales
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.weights import (
@@ -19,7 +19,7 @@ from tflite_surgeon.edits.weights import (
 )
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.model.objects import Tensor
-from tflite_surgeon.quantization import are_usable_scales, float32, is_usable_scale, ulps_apart
+from tflite_surgeon.quantization import LIMITS, are_usable_scales, float32, is_usable_scale, ulps_apart
 
 # A bias scale is a rounded product, and the input scale divides it again.
 _ROUNDED_TWICE = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from tflite_surgeon.edits.constants import LIMITS, real_values, symmetric_scales
+from tflite_surgeon.edits.constants import real_values, symmetric_scales
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.repairs.scale_vectors import one_scale, scale_count
@@ -13,7 +13,7 @@ from tflite_surgeon.edits.weights import Weights, constant_of, scales_of, write,
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.model.objects import Tensor
-from tflite_surgeon.quantization import are_usable_scales, float32
+from tflite_surgeon.quantization import LIMITS, are_usable_scales, float32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tflite_surgeon.edits.constants import LIMITS
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.evidence import HINT, scale_evidence, starts_at_lowest
 from tflite_surgeon.edits.repairs.registry import Done, Refused, Result, Wish
@@ -14,7 +13,7 @@ from tflite_surgeon.edits.weights import Weights, all_weights_of, scales_of, zer
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.model.objects import Tensor
 from tflite_surgeon.model.values import pack
-from tflite_surgeon.quantization import is_usable_scale, ulps_apart
+from tflite_surgeon.quantization import LIMITS, is_usable_scale, ulps_apart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

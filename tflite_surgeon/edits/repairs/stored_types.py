@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from tflite_surgeon.edits.constants import LIMITS, parameters_of
+from tflite_surgeon.edits.constants import parameters_of
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.islands import troubles
 from tflite_surgeon.edits.repairs.registry import Done, Result, Wish
@@ -12,6 +12,7 @@ from tflite_surgeon.edits.weights import Weights, constant_of, scales_of, symmet
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.model.objects import Operator, Tensor
 from tflite_surgeon.model.values import byte_count, pack
+from tflite_surgeon.quantization import LIMITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

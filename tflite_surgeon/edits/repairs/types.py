@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from tflite_surgeon.edits.constants import LIMITS, parameters_of
+from tflite_surgeon.edits.constants import parameters_of
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.islands import (
     BOOL,
@@ -28,6 +28,7 @@ from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.model.objects import Operator, Tensor
+from tflite_surgeon.quantization import LIMITS
 
 _DOES = (
     "Rewrites constants in a type that the kernel reads, where every value fits. Else puts QUANTIZE, DEQUANTIZE or "

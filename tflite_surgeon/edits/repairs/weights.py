@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from tflite_surgeon.edits.constants import LIMITS
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.weights import (
@@ -21,7 +20,7 @@ from tflite_surgeon.edits.weights import (
 )
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.model.objects import Tensor
-from tflite_surgeon.quantization import are_usable_scales
+from tflite_surgeon.quantization import LIMITS, are_usable_scales
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

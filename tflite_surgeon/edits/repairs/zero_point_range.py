@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tflite_surgeon.edits.activations import declare
-from tflite_surgeon.edits.constants import LIMITS, Parameters, parameters_of, real_values, requantized
+from tflite_surgeon.edits.constants import Parameters, parameters_of, real_values, requantized
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.evidence import HINT, scale_evidence, starts_at_lowest
 from tflite_surgeon.edits.repairs.bias_type import bias_positions
@@ -14,7 +14,7 @@ from tflite_surgeon.edits.ties import group_of
 from tflite_surgeon.edits.weights import constant_of, scales_of, zero_points_of
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.model.objects import Tensor
-from tflite_surgeon.quantization import float32, is_usable_scale
+from tflite_surgeon.quantization import LIMITS, float32, is_usable_scale
 
 _DOES = (
     "Writes the zero point that the rest of the file tells: the lowest 32 bits of one that is longer, those of fixed "

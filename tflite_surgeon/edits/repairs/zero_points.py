@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tflite_surgeon.edits.constants import LIMITS
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.lengths import left_behind
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
@@ -10,7 +9,7 @@ from tflite_surgeon.edits.unclaimed import is_unused
 from tflite_surgeon.edits.weights import all_weights_of, scales_of, zero_points_of
 from tflite_surgeon.knowledge.fixed_outputs import FIXED_OUTPUTS
 from tflite_surgeon.model.objects import Tensor
-from tflite_surgeon.quantization import are_usable_scales, float32, is_usable_scale, ulps_apart
+from tflite_surgeon.quantization import LIMITS, are_usable_scales, float32, is_usable_scale, ulps_apart
 
 # Of these types every kernel takes the zero point 0 alone. Source: TFLite 8-bit quantisation specification.
 _SYMMETRIC = frozenset({"INT16", "INT32", "INT64", "INT4", "INT2"})

@@ -11,7 +11,7 @@ from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.problems import On, Said
 from tflite_surgeon.knowledge.runtimes import BIAS_CHECKS, BIAS_RATIO_LIMIT
-from tflite_surgeon.quantization import LARGEST, float32
+from tflite_surgeon.quantization import LARGEST, LIMITS, float32
 
 _FILE = "kernel_util.cc"
 _NO_SCALE = {
@@ -36,7 +36,6 @@ _ACTIVATION_RANGE = Said("activation-range", _FILE, "no_integer_overflow_from_qu
 _RANGE_TYPE = Said("operator-types", _FILE, "false was not true")
 
 INTEGERS = ("UINT8", "INT8", "INT16")
-_HELD = {"UINT8": (0, 255), "INT8": (-128, 127), "INT16": (-32768, 32767)}
 _CHANNELWISE_INPUTS = ("INT8", "INT16")
 _CHANNELWISE_WEIGHTS = ("INT8", "INT4")
 
@@ -203,7 +202,7 @@ def computes_with_scales(node: KernelNode, source: Operand, weights: Operand, re
 
 def holds_zero_point(node: KernelNode, result: Operand, on: On | None = None) -> None:
     """Whether an output's zero point is an integer of its type; kernels take any, and clip or cut what they compute."""
-    point, (low, high) = result.zero_point, _HELD[result.type]
+    point, (low, high) = result.zero_point, LIMITS[result.type]
     if not low <= point <= high:
         message = f"the output has zero point {point}, {result.type} goes from {low} to {high}: results are cut off"
         node.wrong("zero-point-range", message, result, on=on)

@@ -21,6 +21,7 @@ from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.kernels.registry import kernel
 from tflite_surgeon.knowledge.kernels.sayings import NEGATIVE_SIZE
 from tflite_surgeon.knowledge.problems import On, Said, Stage
+from tflite_surgeon.quantization import LIMITS
 
 _INPUTS = Said("tensor-count", "pad.cc", "num_inputs == 2 || num_inputs == 3 was not true")
 _OUTPUTS = Said("tensor-count", "pad.cc", "NumOutputs(&node) != ")
@@ -75,7 +76,7 @@ _MOST_RANK = 5
 _PADDING_TYPES = ("INT64", "INT32", "INT8", "INT16", "BOOL")
 _PADS_2_14 = ("FLOAT32", "UINT8", "INT8", "INT16", "INT32", "INT64")
 _PADS = (*_PADS_2_14, "FLOAT16", "BFLOAT16", "BOOL")
-_LIMITS = {"UINT8": (0, 255), "INT8": (-128, 127), "INT16": (-32768, 32767)}
+_PADDED_WITH_ZERO_POINT = {name: LIMITS[name] for name in ("UINT8", "INT8", "INT16")}
 _MIRRORED_2_14 = ("FLOAT32", "INT32", "UINT8", "INT8", "INT64", "INT16")
 
 
@@ -166,7 +167,7 @@ def _pad_values(node: KernelNode, source: Operand, value: Operand | None, result
     if source.type not in _PADS_2_14:
         is_of(node, _TYPE, source, _PADS_2_14, on=On.V2_14, at=at)
         is_of(node, _TYPE, source, _PADS, on=On.LITERT, at=at)
-    limits = _LIMITS.get(source.type)
+    limits = _PADDED_WITH_ZERO_POINT.get(source.type)
     if limits is None or (source.type != "UINT8" and source.scheme == "none"):
         return
     if value is None:
@@ -211,7 +212,7 @@ def _mirror(node: KernelNode) -> None:
         if paddings.shape[1] != 2:
             node.refuse(_MIRROR_WIDTH, found, paddings, on=On.LITERT)
             return
-    if source.type in _LIMITS:
+    if source.type in _PADDED_WITH_ZERO_POINT:
         keeps_quantization(node, _MIRROR_SCALE, _MIRROR_POINT, source, result)
         if source.type == "INT16" and source.zero_point != 0:
             node.refuse(_MIRROR_INT16, f"the zero point of INT16 is {source.zero_point}, it must be 0", source)

@@ -10,12 +10,12 @@ from tflite_surgeon.knowledge.fixed_outputs import RANGES
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.problems import On
-from tflite_surgeon.quantization import LARGEST
+from tflite_surgeon.quantization import LARGEST, LIMITS
 
 INTEGERS = frozenset({"UINT8", "INT8", "INT16"})
 EIGHT_BITS = frozenset({"UINT8", "INT8"})
-LOWEST = {"UINT8": 0, "INT8": -128, "INT16": -32768}
-HIGHEST = {"UINT8": 255, "INT8": 127, "INT16": 32767}
+LOWEST = {name: LIMITS[name][0] for name in INTEGERS}
+HIGHEST = {name: LIMITS[name][1] for name in INTEGERS}
 BYTES = {
     "FLOAT32": 4,
     "FLOAT16": 2,

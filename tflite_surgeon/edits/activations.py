@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tflite_surgeon.edits.constants import Parameters, parameters_of
+from tflite_surgeon.edits.constants import Parameters, packed, parameters_of
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.flatbuffer.tables import table_class
@@ -34,9 +34,8 @@ def biases_in_unit_of(draft: Draft, tensor: Tensor) -> Iterator[BiasUse]:
 def node_of(draft: Draft, operator: Operator) -> Node:
     """An operator and where it stands now."""
     subgraph = draft.home(operator)
-    number = next(n for n, other in enumerate(subgraph.operators or ()) if other is operator)
     which = next(n for n, other in enumerate(draft.model.subgraphs or ()) if other is subgraph)
-    return Node(subgraph, which, operator, number)
+    return Node(subgraph, which, operator, draft.number(operator))
 
 
 def declare(draft: Draft, tensor: Tensor, scale: float, zero_point: int) -> list[str]:
@@ -82,8 +81,7 @@ def express_biases(draft: Draft, tensor: Tensor, before: Sequence[BiasUse]) -> l
             continue
         position = next(n for n, item in enumerate(old.node.operator.inputs or ()) if item is old.bias)
         bias = draft.own(Use(old.node.operator, position))
-        size = 8 if bias.type_name == "INT64" else 4
-        draft.store(bias, b"".join(value.to_bytes(size, "little", signed=True) for value in integers))
+        draft.store(bias, packed(integers, bias.type_name))
         draft.quantize(bias, scale=list(new.expected_scales), zero_point=[0] * len(new.expected_scales))
     return warnings
 

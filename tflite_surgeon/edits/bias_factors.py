@@ -7,7 +7,7 @@ from math import inf, nextafter
 from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.edits.activations import node_of
-from tflite_surgeon.edits.constants import real_values, requantized, rewrite_constant
+from tflite_surgeon.edits.constants import packed, real_values, requantized, rewrite_constant
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer.schema import enum_class
@@ -175,7 +175,7 @@ def raise_weights_scale(draft: Draft, use: BiasUse, type_name: str) -> Raised | 
     new_units = [now.of_channel(now.expected_scales, c) for c in range(now.channels)]
     integers = requantize(use.integers, stored, new_units, use.zero_points)
     bias = draft.own(Use(operator, roles.index(use.addend.bias)))
-    store_integers(draft, bias, integers, type_name)
+    draft.store(bias, packed(integers, type_name))
     draft.set(bias, "type", enum_class("TensorType")[type_name])
     draft.quantize(bias, scale=list(now.expected_scales), zero_point=[0] * len(now.expected_scales))
     meant = [(i - z) * s for i, z, s in zip(use.integers, use.zero_points, stored)]
@@ -183,9 +183,3 @@ def raise_weights_scale(draft: Draft, use: BiasUse, type_name: str) -> Raised | 
     use = next(u for u in bias_uses(node_of(draft, operator)) if u.addend == use.addend)
     raised = [channel for channel, factor in enumerate(factors) if factor > 1.0]
     return Raised(use, raised, max(factors), fresh.error, fresh.quanta, error)
-
-
-def store_integers(draft: Draft, bias: Tensor, integers: list[int], type_name: str) -> None:
-    """Give a bias other integers, of INT32 or INT64."""
-    size = 8 if type_name == "INT64" else 4
-    draft.store(bias, b"".join(value.to_bytes(size, "little", signed=True) for value in integers))

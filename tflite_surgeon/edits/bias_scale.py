@@ -9,6 +9,7 @@ from typing import Any
 
 from tflite_surgeon.edits.bias_decision import Decision, Keep, Undecided, decide
 from tflite_surgeon.edits.bias_factors import REACH, sums_of_weights
+from tflite_surgeon.edits.constants import packed
 from tflite_surgeon.edits.plan import AppendItem, Edit, SetField
 from tflite_surgeon.knowledge.operators import ROLES
 from tflite_surgeon.model.graph import Whereabouts
@@ -226,7 +227,7 @@ class _Planner:
 
     def _store(self, bias: Tensor, integers: list[int], path: str) -> None:
         assert isinstance(bias.buffer, Buffer)
-        data = _packed(bias, integers)
+        data = packed(integers, bias.type_name)
         if self._whereabouts.holders(bias.buffer) > 1:
             self.edits.append(SetField(bias, "buffer", bias.buffer, self._append_buffer(data), f"{path}.buffer"))
         else:
@@ -244,7 +245,7 @@ class _Planner:
         """Give these nodes a bias tensor of their own."""
         use, decision, integers = members[0]
         bias, subgraph = use.bias, use.node.subgraph
-        buffer = bias.buffer if integers == use.integers else self._append_buffer(_packed(bias, integers))
+        buffer = bias.buffer if integers == use.integers else self._append_buffer(packed(integers, bias.type_name))
         quantization = _quantization(use)
         quantization.min, quantization.max = _new_range(use, decision)
         clone = Tensor(
@@ -301,8 +302,3 @@ def _new_range(use: BiasUse, decision: Decision) -> tuple[list[float] | None, li
     factor = use.repaired_scales[0] / use.stored[0]
     moved = float32(low[0] * factor), float32(high[0] * factor)
     return ([moved[0]], [moved[1]]) if all(map(isfinite, moved)) else (low, high)
-
-
-def _packed(bias: Tensor, integers: list[int]) -> bytes:
-    size = 8 if bias.type_name == "INT64" else 4
-    return b"".join(integer.to_bytes(size, "little", signed=True) for integer in integers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ from tflite_surgeon.quantization import LIMITS, float32, is_usable_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+# Bytes of the integers that shapes, sizes and biases are stored in.
+WIDTHS = {"INT32": 4, "INT64": 8}
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,12 @@ def symmetric_scales(real: NDArray[Any], type_name: str, axis: int | None) -> li
     largest = np.abs(real).max(axis=others, initial=0.0)
     scales = [float32(float(value) / steps) for value in np.atleast_1d(largest)]
     return [scale if is_usable_scale(scale) else 1.0 for scale in scales]
+
+
+def packed(integers: Iterable[int], type_name: str) -> bytes:
+    """The bytes of integers of INT32 or INT64."""
+    width = WIDTHS[type_name]
+    return b"".join(integer.to_bytes(width, "little", signed=True) for integer in integers)
 
 
 def rewrite_constant(

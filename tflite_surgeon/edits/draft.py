@@ -11,6 +11,7 @@ from tflite_surgeon.edits.plan import AppendItem, Edit, InsertItem, RemoveItem, 
 from tflite_surgeon.flatbuffer.schema import enum_class
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.model.objects import (
+    OLD_FIELD_HOLDS,
     Buffer,
     Model,
     Operator,
@@ -25,7 +26,6 @@ _WIRING = frozenset({"inputs", "outputs", "intermediates", "tensors", "operators
     "quantization",
     "builtin_options",
 }
-_PLACEHOLDER = 127
 # For how many marks it is kept who uses what: repairs try ways one inside the other.
 _MARKS = 4
 
@@ -133,6 +133,10 @@ class Draft:
                 for part in (*(subgraph.operators or ()), *(subgraph.tensors or ())):
                     self._homes[id(part)] = subgraph
         return self._homes[id(item)]
+
+    def number(self, operator: Operator) -> int:
+        """The number of an operator in its subgraph, as it stands now."""
+        return next(n for n, other in enumerate(self.home(operator).operators or ()) if other is operator)
 
     def is_interface(self, tensor: Tensor) -> bool:
         """Whether it is an input or output of a subgraph or of a signature."""
@@ -322,8 +326,7 @@ class Draft:
         if not self.is_shared(tensor):
             return tensor
         subgraph = self.home(use.operator)
-        number = next(n for n, other in enumerate(subgraph.operators or ()) if other is use.operator)
-        name = f"{tensor.name or 'tensor'}_for_operator_{number}"
+        name = f"{tensor.name or 'tensor'}_for_operator_{self.number(use.operator)}"
         copy = self.new_tensor(subgraph, tensor, name, buffer=tensor.buffer, sparsity=tensor.sparsity)
         self.replace_input(use.operator, use.position, copy)
         return copy
@@ -335,7 +338,7 @@ class Draft:
             if code.code == int(builtin) and code.version == version:
                 return code
         code = OperatorCode(
-            builtin_code=builtin, deprecated_builtin_code=min(int(builtin), _PLACEHOLDER), version=version
+            builtin_code=builtin, deprecated_builtin_code=min(int(builtin), OLD_FIELD_HOLDS), version=version
         )
         self.append(self.model, "operator_codes", code)
         return code
@@ -355,8 +358,7 @@ class Draft:
         operator = Operator(
             opcode=self.opcode(name, version), inputs=list(inputs), outputs=list(outputs), builtin_options=options
         )
-        place = next(n for n, other in enumerate(subgraph.operators or ()) if other is beside)
-        self.insert(subgraph, "operators", place + after, operator)
+        self.insert(subgraph, "operators", self.number(beside) + after, operator)
         return operator
 
 

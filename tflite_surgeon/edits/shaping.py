@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from tflite_surgeon.edits.activations import node_of
+from tflite_surgeon.edits.constants import WIDTHS, packed
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.plan import Edit
 from tflite_surgeon.flatbuffer.tables import Table
@@ -292,7 +293,6 @@ def _makes_all_right(draft: Draft, operator: Operator, candidate: Dimension, bef
 # Constants that say which shape an output has
 
 
-_WIDTHS = {"INT32": 4, "INT64": 8}
 # Operators whose input at a position is the shape of their output, or a part of it.
 _STATES_SHAPE = {
     "BROADCAST_TO": (1, slice(None)),
@@ -318,11 +318,11 @@ def state_shape(draft: Draft, operator: Operator) -> str | None:
     position, part = place
     shape = list(output.shape or ())[part]
     stated = operator.inputs[position] if position < len(operator.inputs or ()) else None  # type: ignore[index]
-    if isinstance(stated, Tensor) and stated.data and stated.type_name in _WIDTHS:
-        width = _WIDTHS[stated.type_name]
+    if isinstance(stated, Tensor) and stated.data and stated.type_name in WIDTHS:
+        width = WIDTHS[stated.type_name]
         if not all(-(1 << 31) <= length < 1 << 31 for length in shape):
             return None
-        data = b"".join(length.to_bytes(width, "little", signed=True) for length in shape)
+        data = packed(shape, stated.type_name)
         if bytes(stated.data) == data and stated.shape == [len(shape)]:
             return None
         old = stated.values().reshape(-1).tolist() if len(stated.data) == width * prod(stated.shape or ()) else "others"

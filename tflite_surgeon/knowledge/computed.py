@@ -23,7 +23,7 @@ def computed(model: Model) -> tuple[dict[int, Operand], list[Problem]]:
     Its shape is the computed one, or None where it is known only when the model runs; behind a kernel that refuses it
     is the stored one.
     """
-    walk = TfliteWalk(model, _placements(model))
+    walk = TfliteWalk(model, _placements())
     walk.run()
     return walk.operands, walk.problems
 
@@ -41,7 +41,7 @@ def prepared(model: Model, operator: Operator, known: Mapping[int, Operand]) -> 
     """
     if not is_sound(operator):
         return None
-    walk = TfliteWalk(model, _placements(model))
+    walk = TfliteWalk(model, _placements())
     kind = kind_of(operator)
     function = tflite_kernel_of(kind) or tflite_kernel_of(kind.partition(" ")[0])
     if function is None:
@@ -55,6 +55,13 @@ def prepared(model: Model, operator: Operator, known: Mapping[int, Operand]) -> 
     return node
 
 
-def _placements(model: Model) -> Callable[[SubGraph], Placement]:
-    found = {id(subgraph): Placement(subgraph) for subgraph in model.subgraphs or ()}
-    return lambda subgraph: found[id(subgraph)]
+def _placements() -> Callable[[SubGraph], Placement]:
+    """Each subgraph's, made when it is asked for: of one node most are not."""
+    found: dict[int, Placement] = {}
+
+    def placement(subgraph: SubGraph) -> Placement:
+        if id(subgraph) not in found:
+            found[id(subgraph)] = Placement(subgraph)
+        return found[id(subgraph)]
+
+    return placement

@@ -153,6 +153,10 @@ class Tensor(Table):
         return tensor_table(self)
 
 
+# What the old, one-byte field for an operator's number holds at most; larger numbers leave that there.
+OLD_FIELD_HOLDS = 127
+
+
 class OperatorCode(Table):
     """A kind of operator and its version, shared by the operators that use it."""
 

@@ -10,11 +10,10 @@ from typing import Any
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.problems import OK
 from tflite_surgeon.knowledge.runtimes import NAMES
-from tflite_surgeon.model.objects import BadReference, Model, OperatorCode, SubGraph
+from tflite_surgeon.model.objects import OLD_FIELD_HOLDS, BadReference, Model, OperatorCode, SubGraph
 from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
 _SHOWN = 8
-_OLD_FIELD_HOLDS = 127
 # Buffers are taken to differ where these many bytes at their start do, or at other places of long ones: most weights
 # are not read for it.
 _SAMPLE = 64
@@ -229,7 +228,7 @@ def missing_signature(view: View) -> Iterator[Finding]:
 def is_of_two_minds(code: OperatorCode) -> bool:
     """Whether the two fields for an operator's number do not say the same, as far as the old one can."""
     number = code.code
-    return int(code.builtin_code) != number or code.deprecated_builtin_code != min(number, _OLD_FIELD_HOLDS)
+    return int(code.builtin_code) != number or code.deprecated_builtin_code != min(number, OLD_FIELD_HOLDS)
 
 
 @rule(

@@ -7,7 +7,8 @@ from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.edits.activations import node_of, options
-from tflite_surgeon.edits.bias_factors import raise_weights_scale, store_integers
+from tflite_surgeon.edits.bias_factors import raise_weights_scale
+from tflite_surgeon.edits.constants import packed
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.flatbuffer.schema import enum_class
@@ -243,7 +244,7 @@ def _to_width(
     was = bias.type_name
     if _fit(integers, wanted):
         bias = _for_writing(draft, operator, position, wanted)
-        store_integers(draft, bias, integers, wanted)
+        draft.store(bias, packed(integers, wanted))
         draft.set(bias, "type", enum_class("TensorType")[wanted])
         return Done(f"the integers of the bias {bias.name!r} are stored as {wanted}, which were {was}: all of them fit")
     worst = max(range(len(integers)), key=lambda channel: abs(integers[channel]))
@@ -263,7 +264,7 @@ def _raised(
     if not lossy:
         return Refused(f"{why}: raise that channel's weights scale (--lossy does)")
     draft.set(bias, "type", enum_class("TensorType")["INT64"])
-    store_integers(draft, bias, integers, "INT64")
+    draft.store(bias, packed(integers, "INT64"))
     use = _use_of(draft, operator, bias)
     if use is None or use.trouble is not None or use.unwritten:
         return Refused(f"{why}, and its unit cannot be told")
@@ -313,13 +314,13 @@ def _to_unit(
     is_float = kind.startswith("FLOAT")
     # In its new type, and with as many bytes, the node's bias tells its unit.
     draft.set(bias, "type", enum_class("TensorType")[wanted])
-    store_integers(draft, bias, [0] * len(numbers), wanted)
+    draft.store(bias, packed([0] * len(numbers), wanted))
     use = _use_of(draft, operator, bias)
     if not is_float and not (scales and are_usable_scales(scales) and len(scales) in (1, len(numbers))):
         # Without values that were written, the integers are all there is.
         if not _fit(numbers, wanted):
             return Refused(f"the bias {bias.name!r} reaches from {min(numbers)} to {max(numbers)}, beyond {wanted}")
-        store_integers(draft, bias, numbers, wanted)
+        draft.store(bias, packed(numbers, wanted))
         return Done(f"the integers of the bias {bias.name!r}, which were {was}, are stored as {wanted}")
     if use is None or use.trouble is not None:
         why = "the operator's other tensors do not give it one" if use is None else use.trouble
@@ -341,7 +342,7 @@ def _to_unit(
         if not _fit(integers, "INT64"):
             return Refused(why)
         return _raised(draft, operator, bias, integers, wanted, why, lossy)
-    store_integers(draft, bias, integers, wanted)
+    draft.store(bias, packed(integers, wanted))
     error = float(np.abs(np.array(integers) * np.array(units) - np.array(real)).max())
     quanta = f", {error / use.output_scale:.3g} output quanta" if use.output_scale > 0 and isfinite(error) else ""
     what = f"the bias {bias.name!r}, which was {was}, is stored as {wanted} in units of {units[0]:.9g}"

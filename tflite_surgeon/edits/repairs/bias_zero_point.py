@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tflite_surgeon.edits.activations import node_of
-from tflite_surgeon.edits.bias_factors import store_integers
+from tflite_surgeon.edits.constants import packed
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.bias_type import bias_positions
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
@@ -83,7 +83,7 @@ def without_bias_zero_point(draft: Draft, operator: Operator, position: int, wis
                 f"{bias.type_name} does not hold: use --keep integers"
             )
         bias = draft.own(Use(operator, position))
-        store_integers(draft, bias, integers, bias.type_name)
+        draft.store(bias, packed(integers, bias.type_name))
         what += ", and subtracted from the integers"
     bias = draft.own(Use(operator, position))
     draft.quantize(bias, zero_point=[0] * len(stored))

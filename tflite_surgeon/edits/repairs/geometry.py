@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from tflite_surgeon.edits.activations import options
+from tflite_surgeon.edits.constants import packed
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.indices import restore_kind
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
@@ -228,7 +229,6 @@ def _shape_output(draft: Draft, operator: Operator) -> list[int] | None:
 
 def _reshape_between(draft: Draft, beside: Operator, after: bool, source: Tensor, result: Tensor) -> None:
     shape = list(result.shape or ())
-    data = b"".join(length.to_bytes(4, "little") for length in shape)
     stated = draft.new_tensor(
         draft.home(beside),
         result,
@@ -236,7 +236,7 @@ def _reshape_between(draft: Draft, beside: Operator, after: bool, source: Tensor
         shape=[len(shape)],
         shape_signature=None,
         type=enum_class("TensorType")["INT32"],
-        buffer=draft.new_buffer(data),
+        buffer=draft.new_buffer(packed(shape, "INT32")),
         quantization=None,
     )
     table = options("ReshapeOptions", new_shape=shape)

@@ -98,22 +98,12 @@ def _producers(draft: Draft, operator: Operator, number_of: dict[int, int]) -> s
     "each result a tensor of its own, and every reader the one that it has read so far.",
     "Of a variable, which is written again on purpose, nothing tells who was meant to read which state.",
 )
-def two_producers(draft: Draft, target: Target, wish: Wish) -> Result:
-    """A tensor that is written twice, or an input of the graph that a node writes."""
-    return _own_output(draft, target)
-
-
 @repair(
     "in-place",
     Phase.GRAPH,
     "Gives the output a tensor of its own; those who read it behind the node read that one.",
 )
-def in_place(draft: Draft, target: Target, wish: Wish) -> Result:
-    """A tensor that a node reads and writes."""
-    return _own_output(draft, target)
-
-
-def _own_output(draft: Draft, target: Target) -> Result:
+def own_output(draft: Draft, target: Target, wish: Wish) -> Result:
     """Give a node a tensor of its own to write, where it writes what it reads or another has written."""
     operator, subgraph = target.operator, target.subgraph
     if operator is None or subgraph is None:
@@ -167,9 +157,8 @@ def _places(subgraph: SubGraph, tensor: Tensor) -> list[int]:
 def _read_behind(draft: Draft, subgraph: SubGraph, operator: Operator, old: Tensor, new: Tensor) -> str:
     """Let those who read a tensor behind a node read another one, up to the next node that writes the first."""
     operators = subgraph.operators or []
-    start = next(n for n, other in enumerate(operators) if other is operator) + 1
     count = 0
-    for other in operators[start:]:
+    for other in operators[draft.number(operator) + 1 :]:
         for position, item in enumerate(other.inputs or ()):
             if item is old:
                 draft.replace_input(other, position, new)
@@ -200,11 +189,6 @@ _WHICH = (
     "fits that nothing computes, the node writes that one.",
     _WHICH,
 )
-def constant_output(draft: Draft, target: Target, wish: Wish) -> Result:
-    """A constant that a node writes."""
-    return _no_constant(draft, target)
-
-
 @repair(
     "xnnpack-output",
     Phase.GRAPH,
@@ -212,12 +196,8 @@ def constant_output(draft: Draft, target: Target, wish: Wish) -> Result:
     "node writes that one.",
     _WHICH,
 )
-def xnnpack_output(draft: Draft, target: Target, wish: Wish) -> Result:
-    """A constant that the delegate is to write."""
-    return _no_constant(draft, target)
-
-
-def _no_constant(draft: Draft, target: Target) -> Result:
+def no_constant(draft: Draft, target: Target, wish: Wish) -> Result:
+    """Let a node write what is no constant."""
     operator, subgraph = target.operator, target.subgraph
     if operator is None or subgraph is None or not draft.model.buffers:
         return Refused("the finding names no node")
@@ -231,7 +211,7 @@ def _no_constant(draft: Draft, target: Target) -> Result:
             told.append(f"{operator.name} writes {meant[0].name!r}, which nothing else computes")
             continue
         number = _places(subgraph, tensor)[0]
-        early = [use for use in draft.readers(tensor) if _number(subgraph, use.operator) <= number]
+        early = [use for use in draft.readers(tensor) if draft.number(use.operator) <= number]
         if early or draft.is_graph_input(tensor):
             return Refused(
                 f"{tensor.name!r} is read as a constant before {operator.name} writes it: the node was meant to write "
@@ -244,7 +224,3 @@ def _no_constant(draft: Draft, target: Target) -> Result:
             reshape(draft, tensor, shape)
         told.append(f"{tensor.name!r} holds no constant data any more, and held {count} bytes")
     return Done("; ".join(told), "what a node computes lies in no file") if told else None
-
-
-def _number(subgraph: SubGraph, operator: Operator) -> int:
-    return next((n for n, other in enumerate(subgraph.operators or ()) if other is operator), -1)

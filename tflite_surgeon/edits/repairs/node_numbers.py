@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tflite_surgeon.edits.constants import WIDTHS, packed
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.edits.repairs.shapes import agree, stated_shape
 from tflite_surgeon.edits.shaping import makes_stored, settle_behind
 from tflite_surgeon.model.objects import Operator, Tensor
 
-_WIDTHS = {"INT32": 4, "INT64": 8}
 # Steps of a window that are tried.
 _STEPS = range(1, 33)
 # Options that count steps, with the same of another direction: where the shape leaves several, that speaks for one.
@@ -190,7 +190,7 @@ def _integers(operator: Operator, position: int) -> list[int] | None:
     """The integers of a constant; None where it is none."""
     inputs: Sequence[Any] = operator.inputs or ()
     tensor = inputs[position] if position < len(inputs) else None
-    width = _WIDTHS.get(tensor.type_name) if isinstance(tensor, Tensor) else None
+    width = WIDTHS.get(tensor.type_name) if isinstance(tensor, Tensor) else None
     data = bytes(tensor.data or b"") if width is not None else b""  # type: ignore[union-attr]
     if width is None or not data or len(data) % width:
         return None
@@ -200,5 +200,4 @@ def _integers(operator: Operator, position: int) -> list[int] | None:
 def _write(draft: Draft, operator: Operator, position: int, values: Sequence[int]) -> None:
     """Give a node other integers in a constant of its own."""
     tensor = draft.own(Use(operator, position))
-    width = _WIDTHS[tensor.type_name]
-    draft.store(tensor, b"".join(value.to_bytes(width, "little", signed=True) for value in values))
+    draft.store(tensor, packed(values, tensor.type_name))

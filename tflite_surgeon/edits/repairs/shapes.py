@@ -20,27 +20,31 @@ from tflite_surgeon.model.objects import Operator, Tensor
 _LACKS = "Where several shapes would make the kernels agree, or none does, the file does not tell which was meant."
 
 
+_INPUT = (
+    "Corrects the one dimension of an input of the model with which all stored shapes are those that kernels compute."
+)
+_ONE_CAUSE = (
+    " Where more than one tensor disagrees and one dimension of an input of the model explains all of them, that "
+    "dimension is corrected instead."
+)
+
+
 @repair(
     "stored-shape",
     Phase.GRAPH,
-    "Stores the shapes that LiteRT's kernels compute, from the node on. Where more than one tensor disagrees and one "
-    "dimension of an input of the model explains all of them, that dimension is corrected instead.",
+    f"Stores the shapes that LiteRT's kernels compute, from the node on.{_ONE_CAUSE}",
     _LACKS,
 )
-def stored_shape(draft: Draft, target: Target, wish: Wish) -> Result:
-    """A computed tensor that is stored in another shape."""
-    return agree(draft, target)
-
-
 @repair(
     "output-shape",
     Phase.GRAPH,
-    "Stores the shape that LiteRT's kernel computes, and those of what is computed from it. Where more than one tensor "
-    "disagrees and one dimension of an input of the model explains all of them, that dimension is corrected instead.",
+    f"Stores the shape that LiteRT's kernel computes, and those of what is computed from it.{_ONE_CAUSE}",
     _LACKS,
 )
-def output_shape(draft: Draft, target: Target, wish: Wish) -> Result:
-    """An output that a kernel demands in another shape."""
+@repair("positive-size", Phase.GRAPH, _INPUT, _LACKS)
+@repair("size-overflow", Phase.GRAPH, _INPUT, _LACKS)
+def disagreeing(draft: Draft, target: Target, wish: Wish) -> Result:
+    """A shape that is stored otherwise than kernels compute it, or that leads to sizes that cannot be."""
     return agree(draft, target)
 
 
@@ -60,28 +64,6 @@ def xnnpack_shape(draft: Draft, target: Target, wish: Wish) -> Result:
 
 
 @repair(
-    "positive-size",
-    Phase.GRAPH,
-    "Corrects the one dimension of an input of the model with which all stored shapes are those that kernels compute.",
-    _LACKS,
-)
-def positive_size(draft: Draft, target: Target, wish: Wish) -> Result:
-    """A dimension of no elements."""
-    return agree(draft, target)
-
-
-@repair(
-    "size-overflow",
-    Phase.GRAPH,
-    "Corrects the one dimension of an input of the model with which all stored shapes are those that kernels compute.",
-    _LACKS,
-)
-def size_overflow(draft: Draft, target: Target, wish: Wish) -> Result:
-    """Sizes computed from a shape that cannot be."""
-    return agree(draft, target)
-
-
-@repair(
     "dimension-match",
     Phase.GRAPH,
     "Moves the channels of a DEPTHWISE_CONV_2D's weights from the first dimension to the last where the stored output "
@@ -89,30 +71,10 @@ def size_overflow(draft: Draft, target: Target, wish: Wish) -> Result:
     "kernels compute.",
     _LACKS,
 )
-def dimension_match(draft: Draft, target: Target, wish: Wish) -> Result:
-    """Dimensions that do not fit together."""
-    return agree(draft, target, clashes=True)
-
-
-@repair(
-    "broadcast",
-    Phase.GRAPH,
-    "Corrects the one dimension of an input of the model with which all stored shapes are those that kernels compute.",
-    _LACKS,
-)
-def broadcast(draft: Draft, target: Target, wish: Wish) -> Result:
-    """Shapes that do not broadcast."""
-    return agree(draft, target, clashes=True)
-
-
-@repair(
-    "channels",
-    Phase.GRAPH,
-    "Corrects the one dimension of an input of the model with which all stored shapes are those that kernels compute.",
-    _LACKS,
-)
-def channels(draft: Draft, target: Target, wish: Wish) -> Result:
-    """Numbers of channels that do not fit together."""
+@repair("broadcast", Phase.GRAPH, _INPUT, _LACKS)
+@repair("channels", Phase.GRAPH, _INPUT, _LACKS)
+def clashing(draft: Draft, target: Target, wish: Wish) -> Result:
+    """Shapes that do not fit together."""
     return agree(draft, target, clashes=True)
 
 

@@ -10,6 +10,7 @@ from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.plan import RemoveItem
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.model.objects import (
+    OLD_FIELD_HOLDS,
     BadReference,
     Buffer,
     Metadata,
@@ -21,7 +22,6 @@ from tflite_surgeon.model.objects import (
 )
 from tflite_surgeon.rules.hygiene import is_of_two_minds, used_tensors
 
-_OLD_FIELD_HOLDS = 127
 _USUAL_KEY = "serving_default"
 
 
@@ -78,7 +78,7 @@ def operator_code_fields(draft: Draft, target: Target, wish: Wish) -> Result:
         number = code.code
         member = enum_class("BuiltinOperator")._value2member_map_.get(number, number)
         draft.set(code, "builtin_code", member)
-        draft.set(code, "deprecated_builtin_code", min(number, _OLD_FIELD_HOLDS))
+        draft.set(code, "deprecated_builtin_code", min(number, OLD_FIELD_HOLDS))
     names = ", ".join(sorted({code.name for code in codes}))
     return Done(f"{_plural(len(codes), 'operator code')} ({names}) say the same in both fields") if codes else None
 

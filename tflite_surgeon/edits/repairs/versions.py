@@ -8,9 +8,8 @@ from tflite_surgeon.edits.runtime_record import record_oldest_runtime
 from tflite_surgeon.knowledge.construction.opcodes import CUSTOM
 from tflite_surgeon.knowledge.minimum_versions import Demand, minimum_version
 from tflite_surgeon.knowledge.operator_versions import versions, versions_2_14
-from tflite_surgeon.model.objects import OperatorCode
+from tflite_surgeon.model.objects import OLD_FIELD_HOLDS, OperatorCode
 
-_OLD_FIELD_HOLDS = 127
 _RUNTIMES = (("LiteRT 2.3", versions), ("tflite-runtime 2.14", versions_2_14))
 
 
@@ -40,7 +39,7 @@ def operator_version(draft: Draft, target: Target, wish: Wish) -> Result:
     for code, demand in zip(codes, demands):
         draft.set(code, "version", demand.version)
         # Readers from before 2021 know the old field alone.
-        draft.set(code, "deprecated_builtin_code", min(code.code, _OLD_FIELD_HOLDS))
+        draft.set(code, "deprecated_builtin_code", min(code.code, OLD_FIELD_HOLDS))
     recorded = record_oldest_runtime(draft)
     what = f"{name} is of version {highest.version} instead of {version}"
     if recorded is not None:

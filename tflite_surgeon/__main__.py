@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 
@@ -13,12 +14,15 @@ def main() -> None:
         # A terminal that cannot show a character gets its escape, not a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    gc.disable()  # Importing leaves nothing behind that could be collected.
     from tflite_surgeon.cli.app import app
 
+    gc.enable()
     try:
         try:
             app(prog_name="tflite-surgeon")
         finally:
+            gc.freeze()  # The system takes all memory at once: nothing is to be searched for cycles at exit.
             sys.stdout.flush()  # What is left of it: at exit an error would have no exit code of ours.
     except BrokenPipeError:
         # The reader (head, less) has gone; nothing more is to be said, at exit neither.

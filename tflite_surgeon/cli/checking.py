@@ -14,6 +14,7 @@ from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, print_error
 from tflite_surgeon.errors import DecodeError, SurgeonError
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS, NAMES
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.report.baseline import read_baseline, without_known
 from tflite_surgeon.report.checked import Checked
 from tflite_surgeon.rules.registry import Severity, View, find, require_known, rules
@@ -104,6 +105,7 @@ def _in_children(paths: Sequence[str], wish: Wish, jobs: int) -> Iterator[Checke
     yield from (early[number] for number in range(wanted, len(paths)))
 
 
+@without_collecting()
 def check_file(wish: Wish, path: str) -> Checked:
     """One file's findings and verdicts."""
     known = rules()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, print_error
 from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.files import load
 from tflite_surgeon.report.names import printable
 
@@ -23,6 +24,7 @@ _NOTHING = "/dev/null"
 _LONGEST_TEXT = 1 << 20
 
 
+@without_collecting()
 def run(before: str, after: str, as_json: bool, everything: bool) -> int:
     """Compare two models and print how they differ; returns the exit code."""
     from tflite_surgeon.report.difference import differences_as_json, print_differences

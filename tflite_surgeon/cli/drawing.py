@@ -12,6 +12,7 @@ from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free
 from tflite_surgeon.cli.reporting import MADE_BY, checked, write_text
 from tflite_surgeon.errors import SaveError, SurgeonError
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.report.checked import Checked
 from tflite_surgeon.report.console import Printer
@@ -47,6 +48,7 @@ class Wish:
     force: bool = False
 
 
+@without_collecting()
 def run(path: str, wish: Wish) -> int:
     """Draw a model's graph; returns the exit code."""
     try:

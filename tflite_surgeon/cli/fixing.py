@@ -16,6 +16,7 @@ from tflite_surgeon.edits.engine import Outcome, fix
 from tflite_surgeon.edits.journal import journal, write_journal
 from tflite_surgeon.errors import SaveError, SurgeonError
 from tflite_surgeon.knowledge.runtimes import DEFAULT_TARGETS
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.model.replacing import back_up
 from tflite_surgeon.model.saving import SaveReport, dumps, save
@@ -162,6 +163,7 @@ def _node(text: str) -> tuple[int, int]:
     return int(subgraph or 0), int(number)
 
 
+@without_collecting()
 def _fix(
     printer: Printer, path: str, wish: Wish, nodes: list[tuple[int, int]] | None, place: Place, several: bool
 ) -> int:

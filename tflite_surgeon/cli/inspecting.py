@@ -34,11 +34,12 @@ class Wish:
     csv: bool = False
 
 
+@without_collecting()
 def run(path: str, wish: Wish) -> int:
     """Show a model, lists of its parts, or one part in full; returns the exit code."""
     try:
         _require_one_meaning(wish)
-        with without_collecting(), read_model(path) as model:
+        with read_model(path) as model:
             if wish.target is not None:
                 _show_part(path, model, wish, wish.target)
             elif wish.lists or wish.filter.is_set:

@@ -31,13 +31,14 @@ class Wish:
     csv: bool = False
 
 
+@without_collecting()
 def run(path: str, wish: Wish) -> int:
     """Print the ranges of a model's tensors; returns the exit code."""
     if wish.json and wish.csv:
         print_error(None, "--json and --csv are two formats: choose one")
         return UNUSABLE
     try:
-        with without_collecting(), read_model(path) as model:
+        with read_model(path) as model:
             rows = ranges(model, wish.filter)
     except SurgeonError as error:
         print_error(path, error)

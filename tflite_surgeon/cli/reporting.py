@@ -10,6 +10,7 @@ from tflite_surgeon import __version__
 from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free
 from tflite_surgeon.errors import SaveError, SurgeonError
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.objects import Model
 from tflite_surgeon.report.checked import Checked
 from tflite_surgeon.report.console import Printer
@@ -20,6 +21,7 @@ from tflite_surgeon.rules.verdicts import judge
 MADE_BY: Final = f"tflite-surgeon {__version__}"
 
 
+@without_collecting()
 def run(path: str, output: Path, force: bool) -> int:
     """Write a model's report; returns the exit code."""
     from tflite_surgeon.report.page import report_page

@@ -7,11 +7,13 @@ from pathlib import Path
 from tflite_surgeon.cli.inputs import STANDARD, read_model
 from tflite_surgeon.cli.outputs import UNUSABLE, is_same_file, print_error, require_free, write_standard
 from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.saving import dumps, save
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.repairs import print_saved
 
 
+@without_collecting()
 def run(path: str, output: Path, force: bool, paranoid: bool) -> int:
     """Write a model anew; returns the exit code."""
     try:

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collecting() -> Iterator[None]:
-    """Pause the garbage collector: where nothing is freed it would only walk the new objects again and again."""
+    """Pause the garbage collector: where nothing is freed it would only walk the new objects again and again.
+
+    To be held around a model's whole life: the first collection afterwards walks what is still there of it.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -10,6 +10,7 @@ from tflite_surgeon.edits.constants import parameters_of, real_values
 from tflite_surgeon.edits.ties import tie_of
 from tflite_surgeon.edits.weights import scales_of
 from tflite_surgeon.errors import SurgeonError
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.operators import CHANNEL_AXIS, tensor_of
 from tflite_surgeon.model.objects import Operator, Tensor
 from tflite_surgeon.quantization import LIMITS, are_usable_scales
@@ -44,7 +45,7 @@ def given(operator: Operator) -> Bounds | None:
 def _given(operator: Operator) -> Bounds | None:
     name = operator.name
     found = _layer(operator, name) if name in CHANNEL_AXIS else _other(operator, name)
-    fused = getattr(getattr(operator.builtin_options, "fused_activation_function", None), "name", "NONE")
+    fused = name_of("ActivationFunctionType", getattr(operator.builtin_options, "fused_activation_function", None))
     if found is None and fused == "RELU6":
         return _ACTIVATIONS[fused]
     if found is None or not all(map(isfinite, found)):

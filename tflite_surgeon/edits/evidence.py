@@ -10,6 +10,7 @@ from tflite_surgeon.edits.activations import biases_in_unit_of
 from tflite_surgeon.edits.constants import parameters_of
 from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.ties import group_of
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.fixed_outputs import FIXED_OUTPUTS, WIDE_SOFTMAX, FixedOutput
 from tflite_surgeon.model.objects import Operator, Tensor
 from tflite_surgeon.quantization import LIMITS, are_usable_scales, float32, implied_scale, is_usable_scale, ulps_apart
@@ -149,7 +150,7 @@ def _of_activation(operator: Operator, tensor: Tensor) -> Iterator[Evidence]:
     if tensor.type_name not in ("INT8", "UINT8"):
         return
     fused = getattr(operator.builtin_options, "fused_activation_function", None)
-    name = operator.name if operator.name in _TOP_OF_ACTIVATION else getattr(fused, "name", "")
+    name = operator.name if operator.name in _TOP_OF_ACTIVATION else name_of("ActivationFunctionType", fused)
     top = _TOP_OF_ACTIVATION.get(name)
     if top is not None:
         why = f"{name} before it reaches from 0 to {top:g}"
@@ -162,6 +163,6 @@ def starts_at_lowest(draft: Draft, group: Sequence[Tensor]) -> bool:
     for tensor in group:
         for use in draft.writers(tensor):
             fused = getattr(use.operator.builtin_options, "fused_activation_function", None)
-            if use.operator.name in ("RELU", "RELU6") or getattr(fused, "name", "") in ("RELU", "RELU6"):
+            if use.operator.name in ("RELU", "RELU6") or name_of("ActivationFunctionType", fused) in ("RELU", "RELU6"):
                 return True
     return False

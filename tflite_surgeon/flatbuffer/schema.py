@@ -8,7 +8,19 @@ from typing import NamedTuple
 
 from tflite_surgeon.flatbuffer._schema import ENUMS, FILE_IDENTIFIER, ROOT, TABLES, UNIONS
 
-__all__ = ["ENUMS", "FILE_IDENTIFIER", "ROOT", "TABLES", "UNIONS", "Field", "enum_class", "fields", "size_of", "slots"]
+__all__ = [
+    "ENUMS",
+    "FILE_IDENTIFIER",
+    "ROOT",
+    "TABLES",
+    "UNIONS",
+    "Field",
+    "enum_class",
+    "fields",
+    "name_of",
+    "size_of",
+    "slots",
+]
 
 _SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8, "d": 8}
 
@@ -51,6 +63,13 @@ def slots(table: str) -> tuple[str, ...]:
 def enum_class(name: str) -> type[IntEnum]:
     """The enum as an IntEnum; values that it lacks stay plain integers in the model."""
     return IntEnum(name, ENUMS[name][1])  # type: ignore[return-value]
+
+
+def name_of(enum: str, value: int | None) -> str:
+    """The name of a member of an enum, whether it was read or is a plain number; empty for None and for no member."""
+    # A member's `name` is a slow descriptor that reads `_name_`.
+    found = getattr(value, "_name_", None) or getattr(enum_class(enum)._value2member_map_.get(value), "_name_", "")
+    return str(found)
 
 
 def size_of(format_character: str) -> int:

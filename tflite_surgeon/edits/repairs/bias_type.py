@@ -11,7 +11,7 @@ from tflite_surgeon.edits.bias_factors import raise_weights_scale
 from tflite_surgeon.edits.constants import packed
 from tflite_surgeon.edits.draft import Draft, Use
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
-from tflite_surgeon.flatbuffer.schema import enum_class
+from tflite_surgeon.flatbuffer.schema import enum_class, name_of
 from tflite_surgeon.knowledge.operators import ROLES, tensor_in_role
 from tflite_surgeon.model.objects import Operator, Tensor
 from tflite_surgeon.quantization import LIMITS, are_usable_scales, requantize
@@ -102,7 +102,7 @@ def declared_type(operator: Operator) -> str | None:
     value = getattr(operator.builtin_options, "quantized_bias_type", None)
     if value is None or int(value) == int(enum_class("TensorType")[_UNDECLARED]):
         return None
-    return str(getattr(value, "name", value))
+    return name_of("TensorType", value) or str(value)
 
 
 def settle_declaration(draft: Draft, operator: Operator) -> Result:

@@ -11,7 +11,7 @@ from tflite_surgeon.edits.draft import Draft
 from tflite_surgeon.edits.islands import troubles
 from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, Target, Wish, repair
 from tflite_surgeon.errors import SurgeonError
-from tflite_surgeon.flatbuffer.schema import enum_class
+from tflite_surgeon.flatbuffer.schema import enum_class, name_of
 from tflite_surgeon.knowledge.problems import REFUSES
 from tflite_surgeon.model.objects import Operator, QuantizationParameters, Tensor
 from tflite_surgeon.quantization import LIMITS, float32
@@ -54,8 +54,8 @@ def fused_activation(draft: Draft, target: Target, wish: Wish) -> Result:
     if operator is None or operator.builtin_options is None:
         return Refused("the finding names no node with options")
     outputs = [item for item in operator.outputs or () if isinstance(item, Tensor)]
-    activation = getattr(getattr(operator.builtin_options, _FIELD, None), "name", None)
-    if activation is None or not outputs:
+    activation = name_of("ActivationFunctionType", getattr(operator.builtin_options, _FIELD, None))
+    if not (activation and outputs):
         return Refused("the activation is of a kind that nobody knows")
     if operator.name == "SVDF" and activation == "NONE":
         return _of_svdf(draft, operator)

@@ -12,6 +12,7 @@ from tflite_surgeon.edits.repairs.registry import Done, Phase, Refused, Result, 
 from tflite_surgeon.edits.repairs.restoring import restored, told
 from tflite_surgeon.edits.ties import neighbours
 from tflite_surgeon.edits.weights import scales_of
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.operators import tensor_of
 from tflite_surgeon.model.objects import Operator, Tensor
 from tflite_surgeon.quantization import LIMITS, SMALLEST_NORMAL, float32, is_usable_scale
@@ -76,7 +77,7 @@ def activation_range(draft: Draft, target: Target, wish: Wish) -> Result:
     if operator is None or result is None:
         return Refused("the finding names no node with an output")
     fused = getattr(operator.builtin_options, "fused_activation_function", None)
-    bound = _BOUNDS.get(getattr(fused, "name", ""))
+    bound = _BOUNDS.get(name_of("ActivationFunctionType", fused))
     if bound is None:
         return Refused(f"{operator.name} has no fused activation with bounds")
     if parameters_of(result) is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.moving import has_rank, is_of
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
@@ -177,7 +178,7 @@ def _project(node: KernelNode) -> None:
 
 
 def _size_projection(node: KernelNode, seeds: Operand, result: Operand) -> None:
-    kind = getattr(node.option("LSHProjectionOptions", "type"), "name", "UNKNOWN")
+    kind = name_of("LSHProjectionType", node.option("LSHProjectionOptions", "type")) or "UNKNOWN"
     if kind not in ("SPARSE", "DENSE"):
         node.refuse_silently("option-value", f"the type is {kind}, the kernel has SPARSE and DENSE")
     elif seeds.shape is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.geometry import SAME, VALID, window_count
 from tflite_surgeon.knowledge.kernels.layers import ignores_bias_zero_point, rescales_channels
 from tflite_surgeon.knowledge.kernels.node import KernelNode
@@ -208,7 +209,7 @@ def check_bias(
 
 def check_bias_option(node: KernelNode, table: str, bias: Operand | None) -> None:
     """The option for the bias' type beside 16-bit input; LiteRT reads 64 bits unless it says INT32."""
-    option = getattr(node.option(table, "quantized_bias_type"), "name", FLOAT)
+    option = name_of("TensorType", node.option(table, "quantized_bias_type")) or FLOAT
     if option == FLOAT:
         if bias is not None and bias.type == "INT32":
             node.wrong(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.fully_connected_forms import check_hybrid, check_shuffled, check_sparse
 from tflite_surgeon.knowledge.kernels.layers import (
     INTEGERS,
@@ -339,7 +340,7 @@ def _check_int16(node: KernelNode, source: Operand, bias: Operand | None, result
         # Zeroed options stand for another type than the default that a file leaves out.
         node.refuse(_DECLARABLE_BIAS, "the node has no options, so that the bias has no type", bias, on=On.LITERT)
     elif declared:
-        name = getattr(declared, "name", str(declared))
+        name = name_of("TensorType", declared) or str(declared)
         if name not in _INTEGER_BIASES:
             message = f"the bias' type is declared as {name}, the kernel adds INT32 or INT64"
             node.refuse(_DECLARABLE_BIAS, message, bias, on=On.LITERT)

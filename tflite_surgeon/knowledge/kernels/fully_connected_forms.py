@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.layers import has_useful_weights_scales, ignores_weights_zero_point
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
@@ -34,7 +35,7 @@ def check_sparse(node: KernelNode, weights: Operand, result: Operand) -> None:
     """Sparse weights: single values or blocks of 4 floats, or blocks of 16 integers, along the rows."""
     sparsity = weights.tensor.sparsity
     dimensions = (sparsity.dim_metadata if sparsity is not None else None) or []
-    formats = [getattr(part.format, "name", "") for part in dimensions]
+    formats = [name_of("DimensionType", part.format) for part in dimensions]
     is_row_by_row = formats[:2] == ["DENSE", "SPARSE_CSR"]
     block = dimensions[2].dense_size if len(dimensions) == 3 else None
     if weights.type == "FLOAT32":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.gates import (
     FLOAT,
     INT8,
@@ -65,7 +66,7 @@ _TABLES = {"LSTM": "LSTMOptions", "UNIDIRECTIONAL_SEQUENCE_LSTM": "Unidirectiona
 def _lstm(node: KernelNode) -> None:
     is_sequence = node.name != "LSTM"
     table = _TABLES[node.name]
-    if not is_sequence and getattr(node.option(table, "kernel_type"), "name", "FULL") == "BASIC":
+    if not is_sequence and name_of("LSTMKernelType", node.option(table, "kernel_type")) == "BASIC":
         _basic(node)
         return
     if len(node.inputs) not in _COUNTS:

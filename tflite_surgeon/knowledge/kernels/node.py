@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.construction.tensors import PACKED, WIDTHS
 from tflite_surgeon.knowledge.kernels.operand import Operand
@@ -91,7 +92,11 @@ class KernelNode:
 
     def activation(self, table: str) -> str:
         """The fused activation function's name; a number that is none of theirs reads as NONE in every runtime."""
-        return getattr(self.option(table, "fused_activation_function"), "_name_", "NONE")
+        return name_of("ActivationFunctionType", self.option(table, "fused_activation_function")) or "NONE"
+
+    def padding(self, table: str) -> str:
+        """The name of the padding, such as SAME; empty for a number that is none."""
+        return name_of("Padding", self.option(table, "padding"))
 
     def input(self, position: int) -> Operand | None:
         """An optional input: None where it is not given."""

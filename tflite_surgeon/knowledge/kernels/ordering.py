@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.moving import (
     INDEX_TYPES,
     SAME_TYPE_TURNED,
@@ -209,8 +210,8 @@ def _unique(node: KernelNode) -> None:
     source, (values, positions) = node.inputs[0], node.outputs
     if source is None or values is None or positions is None:
         return
-    wanted = getattr(node.option("UniqueOptions", "idx_out_type"), "name", None)
-    if wanted is None:
+    wanted = name_of("TensorType", getattr(node.options("UniqueOptions"), "idx_out_type", None))
+    if not wanted:
         message = "there is no option idx_out_type, the kernel makes INT32 or INT64"
         node.refuse(_UNIQUE_OPTION, message, on=On.LITERT)
         node.refuse(_UNIQUE_OPTION, message, on=On.V2_14, at=Stage.INVOKE)

@@ -5,6 +5,7 @@ Source: LiteRT and tflite-runtime 2.14 kernels/pad.cc, mirror_pad.cc.
 
 from __future__ import annotations
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.moving import (
     INDEX_TYPES,
     SAME_TYPE_IN_CONTEXT,
@@ -197,7 +198,7 @@ def _mirror(node: KernelNode) -> None:
         return
     agrees(node, _MIRROR_TYPE, source, result, on=On.LITERT)
     options = node.options("MirrorPadOptions")
-    mode = getattr(getattr(options, "mode", None), "name", "none")
+    mode = name_of("MirrorPadMode", getattr(options, "mode", None)) or "none"
     if mode not in ("REFLECT", "SYMMETRIC"):
         node.refuse(_MIRROR_MODE, f"the mode is {mode}, the kernel has REFLECT and SYMMETRIC", on=On.LITERT)
     is_of(node, _MIRROR_MATRIX_TYPE, paddings, INDEX_TYPES, on=On.LITERT)

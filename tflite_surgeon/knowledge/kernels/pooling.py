@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.geometry import window_count
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
@@ -86,7 +87,7 @@ def _resize(node: KernelNode, source: Operand, options: object) -> None:
     if source.shape is None:
         node.resize(0, None)
         return
-    padding = getattr(getattr(options, "padding", None), "name", "SAME")
+    padding = name_of("Padding", getattr(options, "padding", 0)) or "SAME"
     batches, *sizes, channels = source.shape
     counts = []
     for size, (window_name, stride_name) in zip(sizes, _WINDOWS):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from math import prod
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
 from tflite_surgeon.knowledge.kernels.registry import kernel
@@ -215,7 +216,7 @@ def _arg(node: KernelNode) -> None:
     kind = node.option(_ARG_OPTIONS[node.name], "output_type")
     made = _INDEX_TYPES.get(int(kind))
     if made is None:
-        named = getattr(kind, "name", int(kind))
+        named = name_of("TensorType", kind) or int(kind)
         node.refuse(_INDEX_TYPE, f"output_type is {named}, the kernel makes INT32 or INT64", result)
     else:
         result.type = made

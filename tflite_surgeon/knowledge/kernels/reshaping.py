@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.moving import (
     EVERY_WIDTH,
     SAME_TYPE_IN_CONTEXT,
@@ -299,7 +300,7 @@ def _shape(node: KernelNode) -> None:
     source, result = node.inputs[0], node.outputs[0]
     if source is None or result is None:
         return
-    wanted = getattr(node.option("ShapeOptions", "out_type"), "name", "FLOAT32")
+    wanted = name_of("TensorType", node.option("ShapeOptions", "out_type")) or "FLOAT32"
     if wanted not in _SHAPE_TYPES:
         node.refuse(_SHAPE_TYPE, f"the option out_type is {wanted}, the kernel makes INT32 or INT64")
         return

@@ -196,7 +196,7 @@ def _match_sizes(
     """The output's size must be one that a convolution makes the input's of; 2.14 computes beside its arrays."""
     if source.shape is None or weights.shape is None or min(strides) <= 0:
         return
-    padding = getattr(node.option(_OPTIONS, "padding"), "name", "")
+    padding = node.padding(_OPTIONS)
     problems = []
     for axis, text in zip((1, 2), _OUTPUT):
         if wanted[axis] <= 0:

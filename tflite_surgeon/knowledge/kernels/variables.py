@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.moving import is_of
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.operand import Operand
@@ -110,7 +111,7 @@ def _table(node: KernelNode) -> None:
     if not node.has_counts(0):
         return
     table, result = "HashtableOptions", node.outputs[0]
-    types = [getattr(node.option(table, name), "name", "FLOAT32") for name in ("key_dtype", "value_dtype")]
+    types = [name_of("TensorType", node.option(table, key)) or "FLOAT32" for key in ("key_dtype", "value_dtype")]
     if tuple(types) not in _PAIRS:
         message = f"the keys are {types[0]} and the values {types[1]}, the kernel has INT64 to STRING and back"
         node.refuse(_TABLE_TYPES, message)

@@ -202,7 +202,7 @@ def _check_steps(node: KernelNode, file: str) -> None:
 
 
 def _counts(node: KernelNode, sizes: Sequence[int], windows: Sequence[int]) -> list[int]:
-    padding = getattr(node.option(_OPTIONS, "padding"), "name", "")
+    padding = node.padding(_OPTIONS)
     return [
         count_of(size, window, node.option(_OPTIONS, stride), node.option(_OPTIONS, dilation), padding)
         for size, window, stride, dilation in zip(sizes, windows, _STRIDES, _DILATIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.knowledge.kernels.geometry import window_count
 from tflite_surgeon.knowledge.kernels.node import KernelNode
 from tflite_surgeon.knowledge.kernels.pooling import leaves_out_activation
@@ -65,8 +66,7 @@ def _l2_pool(node: KernelNode) -> None:
     shape = source.shape or ()
     if len(shape) != 4:
         return
-    given = node.option(_OPTIONS, "padding")
-    padding = getattr(given, "name", "SAME" if given == 0 else "")
+    padding = name_of("Padding", node.option(_OPTIONS, "padding"))
     made = []
     for size, window, stride in ((shape[1], "filter_height", "stride_h"), (shape[2], "filter_width", "stride_w")):
         width = node.option(_OPTIONS, window)

@@ -9,8 +9,10 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+
+from tflite_surgeon.flatbuffer.vector import Vector
 
 _F32 = struct.Struct("<f")
 _I32 = struct.Struct("<i")
@@ -73,7 +75,18 @@ def is_same_scale(stored: float, expected: float) -> bool:
 
 def _stored(scales: Sequence[float]) -> bytes:
     """The bytes of float32 values."""
-    return (scales if isinstance(scales, array) and scales.typecode == "f" else array("f", scales)).tobytes()
+    if isinstance(scales, Vector) and scales.typecode == "f":
+        return scales.tobytes()
+    try:
+        return _packer(len(scales))(*scales)
+    except OverflowError:  # What float32 cannot hold is infinity in an array.
+        return array("f", scales).tobytes()
+
+
+@lru_cache(maxsize=256)
+def _packer(count: int) -> Callable[..., bytes]:
+    """What packs so many float32 values."""
+    return struct.Struct(f"{count}f").pack
 
 
 def _bits(scales: bytes) -> array[int]:
@@ -138,10 +151,11 @@ def are_products(stored: Sequence[float], factor: float, scales: Sequence[float]
         expected = float32(factor * scales[0])
         return is_usable_scale(expected) and (stored[0] == expected or is_same_scale(stored[0], expected))
     try:
-        products = struct.pack(f"{len(scales)}f", *[factor * scale for scale in scales])
+        products = _packer(len(scales))(*[factor * scale for scale in scales])
     except OverflowError:
         return False
-    return _are_usable(products) and _are_same(_stored(stored), products)
+    others = _stored(stored)
+    return _are_usable(products) and (others == products or _are_same(others, products))
 
 
 def largest(scales: Sequence[float]) -> float:
@@ -158,7 +172,7 @@ def are_int32(zero_points: Sequence[int]) -> bool:
 
 def are_zero(zero_points: Sequence[int]) -> bool:
     """Whether all are 0; of a long vector the bytes are looked at, without making a number of each."""
-    if isinstance(zero_points, array):
+    if isinstance(zero_points, Vector):
         stored = zero_points.tobytes()
         return stored == bytes(len(stored))
     return not any(zero_points)

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import tflite_surgeon as ts
+from tests.builders import damage, layer, part
 from tflite_surgeon.cli.app import app
 
 run = CliRunner().invoke
@@ -52,6 +53,17 @@ def test_says_scales_integers_rounding_bytes_and_the_other_choice(fixture_copy) 
         "quantization.scale",
     ):
         assert expected in text
+
+
+def test_long_vectors_are_shown_by_their_beginning(tmp_path: Path) -> None:
+    model = layer("CONV_2D", per_channel=True, channels=20)
+    damage(part(model, "bias"), 4.0)
+    path = tmp_path / "net.tflite"
+    ts.save(model, path)
+    text = run(app, ["fix-bias-scale", str(path), "--keep", "integers", "--dry-run"]).stdout
+    first = ts.load(path).subgraphs[0].operators[0].role("bias").quantization.scale[0]
+    assert f"[{first!r}, " in text
+    assert "... (20)]" in text
 
 
 def test_an_existing_result_is_not_overwritten(fixture_copy) -> None:

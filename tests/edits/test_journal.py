@@ -135,6 +135,22 @@ def test_a_mapped_file_comes_back(fixture_copy, tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "back.tflite").read_bytes() == BROKEN.read_bytes()
 
 
+@pytest.mark.parametrize("map_from", [1, 1 << 30])
+def test_long_vectors_are_lists_in_a_journal_and_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, map_from: int
+) -> None:
+    monkeypatch.setattr(files, "MAP_FROM", map_from)
+    source = tmp_path / "net.tflite"
+    source.write_bytes(damaged(lambda: builders.layer("CONV_2D", per_channel=True, channels=20)))
+    fixed, story = repaired(source, "integers")
+    (edit,) = (edit for edit in strict(story)["edits"] if edit["path"].endswith("quantization.scale"))
+    for key, path in (("old", source), ("new", fixed)):
+        assert edit[key] == part(ts.load(path), "bias").quantization.scale
+        assert len(edit[key]) == 20
+    ts.undo(fixed, story, tmp_path / "back.tflite")
+    assert (tmp_path / "back.tflite").read_bytes() == source.read_bytes()
+
+
 def test_in_place_without_a_backup(fixture_copy) -> None:
     path = fixture_copy(BROKEN.name)
     story = path.with_name("story.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from tflite_surgeon.knowledge.alike import Alikes
 from tflite_surgeon.quantization import float32s
 
 KINDS = ("INT8", "UINT8", "INT16", "FLOAT32")
-OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 FACTORS = (0.0, -1.0, 1e-45, 1e-12, 1e-7, 1e-3, 1.0000001, 1.0000003, 1.0005, 1.1, 300.0, 1e5, 1e9, 1e35, math.inf)
 POINTS = (0, 1, -1, 3, 8, 127, 128, -129, 255, 256, 1 << 31, 1 << 40)
 TYPES = ("INT8", "UINT8", "INT16", "INT32", "INT64", "FLOAT32", "INT4", "FLOAT16", "STRING", "BOOL")
@@ -51,6 +52,8 @@ def three(operator: str, kind: str, per_channel: bool) -> ts.Model:
     model = net.model(sources, results)
     if kind == "FLOAT32":
         for tensor in net.tensors:
+            if tensor.type_name == "INT32" and tensor.name.startswith("output_shape"):
+                continue
             tensor.type, tensor.quantization = enum_class("TensorType")["FLOAT32"], None
             if tensor.data is not None:
                 tensor.buffer.data = bytes(4 * math.prod(tensor.shape))
@@ -86,13 +89,13 @@ def _scale(random: Random) -> Change:
 
 def _units(random: Random) -> Change:
     """Input, bias and output in larger or smaller units that still suit each other."""
-    factor, positions = random.choice((1e-8, 1e-7, 1e-6, 1e-5, 1e3, 1e5)), random.choice(((0, 2, 3), (0, 2), (3,)))
+    factor = random.choice((1e-8, 1e-7, 1e-6, 1e-5, 1e3, 1e5))
+    roles = random.choice((("input", "bias", "output"), ("input", "bias"), ("output",)))
     activation = random.choice((0, 1, 3))
 
     def apply(operator: Any, model: ts.Model) -> None:
-        tensors = [*(operator.inputs or []), *(operator.outputs or [])]
-        for position in positions:
-            quantization = getattr(tensors[position], "quantization", None) if position < len(tensors) else None
+        for role in roles:
+            quantization = getattr(operator.role(role), "quantization", None)
             if quantization is not None and quantization.scale:
                 quantization.scale = float32s([scale * factor for scale in quantization.scale])
         if hasattr(operator.builtin_options, "fused_activation_function"):
@@ -191,7 +194,21 @@ def _reference(random: Random) -> Change:
     return apply
 
 
-CHANGES = (_scale, _scale, _units, _points, _form, _shape, _field, _option, _option, _node, _reference)
+def _wanted(random: Random) -> Change:
+    """Another output shape to be made by TRANSPOSE_CONV."""
+    axis, length = random.randrange(4), random.choice((-1, 0, 1, 2, 3, 4))
+
+    def apply(operator: Any, model: ts.Model) -> None:
+        tensor = (operator.inputs or [None])[0]
+        if tensor is not None and getattr(tensor, "data", None) and tensor.type_name == "INT32":
+            values = list(struct.unpack("<4i", tensor.data[:16]))
+            values[axis] = length
+            tensor.buffer = ts.Buffer(struct.pack("<4i", *values))
+
+    return apply
+
+
+CHANGES = (_scale, _scale, _units, _points, _form, _shape, _field, _option, _option, _node, _reference, _wanted)
 
 
 def answers(model: ts.Model) -> str:
@@ -251,7 +268,7 @@ def test_an_output_scale_too_small_for_the_activation_is_told(operator: str, mon
     model = three(operator, "INT8", per_channel=False)
     for node in model.subgraphs[0].operators:
         node.builtin_options.fused_activation_function = enum_class("ActivationFunctionType")["RELU6"]
-    for tensor in (node.inputs[0], node.inputs[2], node.outputs[0]):
+    for tensor in (node.role("input"), node.role("bias"), node.role("output")):
         tensor.quantization.scale = float32s([1e-8 * scale for scale in tensor.quantization.scale])
     together, each = both_answers(model, monkeypatch)
     assert together == each

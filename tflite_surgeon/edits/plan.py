@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tflite_surgeon.errors import RepairError
+from tflite_surgeon.flatbuffer.vector import NUMBERS
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,6 @@ def take_back(edits: Sequence[Edit]) -> None:
 def _same(value: Any, expected: Any) -> bool:
     if value is expected:
         return True
-    if isinstance(value, (list, array)) and isinstance(expected, (list, array)):
+    if isinstance(value, NUMBERS) and isinstance(expected, NUMBERS):
         return len(value) == len(expected) and all(map(_same, value, expected))
     return bool(value == expected or (value != value and expected != expected))

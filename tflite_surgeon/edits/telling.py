@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from enum import Enum
 from hashlib import sha256
 from typing import Any
@@ -12,6 +11,7 @@ from tflite_surgeon.edits.engine import Left, Repaired
 from tflite_surgeon.edits.plan import Edit, RemoveItem, SetField
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.flatbuffer.vector import NUMBERS
 from tflite_surgeon.model.json_values import as_text, finite
 from tflite_surgeon.model.objects import Model
 
@@ -89,6 +89,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         told: dict[str, Any] = {"size": len(value), "sha256": sha256(value).hexdigest()}
         return told | ({"hex": bytes(value).hex()} if len(value) <= _LONGEST_DATA else {})
-    if isinstance(value, (list, tuple, array)):
+    if isinstance(value, NUMBERS):
         return [plain(item) for item in value]
     return as_text(repr(value))

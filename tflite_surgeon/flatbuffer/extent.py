@@ -29,14 +29,12 @@ def spans(root: Table, reader: Reader) -> Iterator[Span]:
     yield 0, _HEADER
     waiting = [root]
     raw = reader.raw
-    seen = 0
     while waiting:
         table = waiting.pop()
-        seen += 1
-        reader.pace(seen)
         at = table._offset
         if at is None:
             continue
+        reader.touched(at)
         layout = reader.layout(table.table, at)
         yield at, at + layout.size
         fields = at - _I32(raw, at)[0]

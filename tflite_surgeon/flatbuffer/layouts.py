@@ -7,9 +7,9 @@ of a table are then read by a single `struct` call, and straight-line code moves
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.schema import Field
@@ -23,7 +23,7 @@ class LayoutError(ValueError):
     """The vtable contradicts the schema or itself."""
 
 
-class Layout(NamedTuple):
+class Layout:
     """One vtable, as it applies to one kind of table.
 
     Attributes:
@@ -37,13 +37,18 @@ class Layout(NamedTuple):
         lists: attributes that hold a list of child tables.
     """
 
-    size: int
-    offsets: tuple[int, ...]
-    unknown: tuple[int, ...]
-    decode: Callable[[Reader, int], Table]
-    same: Callable[[Any, Reader, int, Any], bool]
-    tables: tuple[str, ...]
-    lists: tuple[str, ...]
+    def __init__(self, source: _Source, size: int, unknown: tuple[int, ...]) -> None:
+        self._source = source
+        self.size = size
+        self.offsets = source.offsets
+        self.unknown = unknown
+        self.decode = source.decoder()
+        self.tables = tuple(field.attribute for field in source.fields if field.kind in ("table", "union"))
+        self.lists = tuple(field.attribute for field in source.fields if field.kind == "tables")
+
+    @cached_property
+    def same(self) -> Callable[[Any, Reader, int, Any], bool]:
+        return self._source.comparison()
 
 
 @lru_cache(maxsize=4096)  # Bounded: hostile files could otherwise fill the memory with layouts nobody meets again.
@@ -77,15 +82,7 @@ def compile_layout(table: str, vtable: bytes) -> Layout:
         raise LayoutError(f"a {table} of {size} bytes has fields up to byte {end}")
     unpack = Struct(pattern).unpack_from
     source = _Source(table, fields, offsets, list(variables.values()), unpack)
-    return Layout(
-        size,
-        offsets,
-        tuple(slot for slot in range(slot_count, len(slots)) if slots[slot]),
-        source.decoder(),
-        source.comparison(),
-        tuple(f.attribute for f in fields if f.kind in ("table", "union")),
-        tuple(f.attribute for f in fields if f.kind == "tables"),
-    )
+    return Layout(source, size, tuple(slot for slot in range(slot_count, len(slots)) if slots[slot]))
 
 
 def _stored_slots(field: Field) -> list[tuple[int, str]]:
@@ -97,9 +94,9 @@ def _stored_slots(field: Field) -> list[tuple[int, str]]:
     return [(field.slot, "I")]
 
 
-def _same_view(name: str, stored: str, also: str = "") -> str:
-    """By identity, and only of this file: weights are not read to find that they are the same."""
-    return f"(o.{name} is o.{stored} and (o.{name} is None or o.{name}.obj is r.origin){also})"
+def _same_piece(name: str, stored: str, start: str, also: str = "") -> str:
+    """By identity, and only of this file."""
+    return f"(o.{name} is o.{stored} and (o.{name} is None or r.same_piece(o.{name}, {start})){also})"
 
 
 class _Source:
@@ -129,7 +126,7 @@ class _Source:
         lines = ["def same(o, r, p, references):", self.unpacking]
         tests = [self.test(field) for field in self.fields]
         if self.table == "Operator":
-            tests.append(_same_view("large_custom_options", "_stored_options"))
+            tests.append(_same_piece("large_custom_options", "_stored_options", "o.large_custom_options_offset"))
         lines.append("    return (" + " and ".join(tests or ["True"]) + ")")
         same: Callable[[Any, Reader, int, Any], bool] = self.function(lines)
         return same
@@ -193,7 +190,8 @@ class _Source:
         if self.table == "Buffer" and kind == "data":
             # Data behind the flatbuffer is in no field of it.
             place = " and o.data is not None and not o.outside" if stored else " and o.outside is (o.data is not None)"
-            return _same_view("data", "_stored_data", place)
+            start = f"{self.target(field)} + 4" if stored else "o.offset"
+            return _same_piece("data", "_stored_data", start, place)
         if field.refers_to:
             attribute = f"references[id(o), {field.attribute!r}]"
         if kind == "union":

@@ -64,6 +64,8 @@ class _Walk:
         if at is None:  # Made in memory: its parent has already been found to differ.
             return
         reader = self.reader
+        if reader.is_mapped:
+            reader.touched(at)
         layout = reader.layout(table.table, at)
         try:
             same = layout.same(table, reader, at, self.references)
@@ -79,7 +81,6 @@ class _Walk:
             if name not in moved:
                 for index, child in enumerate(getattr(table, name) or ()):
                     self.visit(child, (chain, name, index))
-                    reader.pace(index)
 
     def examine(self, table: Table, layout: Layout, at: int, path: str) -> set[str]:
         """Find which fields of a table differ; returns the attributes whose children lie elsewhere."""
@@ -155,7 +156,7 @@ class _Walk:
         if data is None:
             if not where and not buffer.outside:
                 return
-        elif data is buffer._stored_data and data.obj is self.reader.origin:
+        elif data is buffer._stored_data and self.is_same(data, where, buffer):
             # No field holds data that lies behind the flatbuffer, and no offset what lies in it.
             if buffer.offset <= 1 if buffer.outside else not where:
                 self.reasons.append(f"{name} moves {'behind' if buffer.outside else 'into'} the flatbuffer")
@@ -175,16 +176,21 @@ class _Walk:
         else:
             self.raw_bytes(data, stored + 4, name)
 
+    def is_same(self, data: memoryview, where: int, buffer: Any) -> bool:
+        """Whether the data of a buffer, as it was read, is that of this file."""
+        return self.reader.same_piece(data, self.target(where) + 4 if where and not buffer.outside else buffer.offset)
+
     def large_options(self, operator: Any, name: str) -> None:
         options, stored = operator.large_custom_options, operator._stored_options
-        if options is stored and (options is None or options.obj is self.reader.origin):
+        start = operator.large_custom_options_offset
+        if options is stored and (options is None or self.reader.same_piece(options, start)):
             return
         if options is not None:
             options = data_bytes(options, name)
         if options is None or stored is None or len(options) != len(stored):
             self.reasons.append(f"{name} has {_length(options)}, in the file {_length(stored)}")
         else:
-            self.raw_bytes(options, operator.large_custom_options_offset, name)
+            self.raw_bytes(options, start, name)
 
     def target(self, where: int) -> int:
         (offset,) = _U32.unpack_from(self.reader.raw, where)
@@ -284,7 +290,7 @@ def _stored_data(root: Any, reader: Reader) -> Iterator[tuple[str, int, int]]:
     """(path, start, size) of the data that lies in the file."""
     data = next(field for field in schema.fields("Buffer") if field.kind == "data")
     for index, buffer in enumerate(root.buffers or ()):
-        reader.pace(index)
+        reader.touched(buffer._offset)
         if buffer.outside:
             yield f"buffers[{index}].data", buffer.offset, buffer.size
         elif where := reader.layout("Buffer", buffer._offset).offsets[data.slot]:

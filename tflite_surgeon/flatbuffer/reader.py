@@ -3,7 +3,8 @@
 A model is untrusted input. What keeps time and memory proportional to the file: the schema is not recursive, so
 depth is bounded; tables and vectors cannot be fewer bytes than they are, so what is decoded is counted against a
 multiple of the file's size (a file that says more points at the same bytes again and again); data is viewed, never
-copied; and the number of distinct vtables is limited, because each costs a compilation.
+copied (but for the small constants of a mapped file: reading them later would map their pages again); and the number
+of distinct vtables is limited, because each costs a compilation.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from struct import Struct
 from struct import error as StructError
 from typing import Any
 
-from tflite_surgeon.errors import DecodeError
+from tflite_surgeon.errors import DecodeError, SurgeonError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.layouts import Layout, LayoutError, compile_layout
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
 from tflite_surgeon.flatbuffer.vector import LONGEST_LIST, Vector
 
 Raw = bytes | mmap.mmap
+_Bytes = bytes  # Where a method of that name hides it.
 Numbers = list[Any] | Vector
 
 # Distinct tables and vectors do not overlap, so honest files stay below one file size; twice allows for sharing.
@@ -34,8 +36,11 @@ _SMALL = 64
 # Real models have below a hundred.
 MAX_LAYOUTS = 1024
 
-# Tables read between two calls of `let_go`: a mapped file takes up to a large page of memory for each page touched.
-_LET_GO_EVERY = 8
+# A mapped file takes up to a large page, of 2 MiB, of memory for each page touched: so many of them are held.
+_LARGE_PAGE = 21
+_HELD = 16
+# Constants that are asked for their values time and again: shapes, axes, paddings.
+_SMALL_DATA = 256
 
 _u16x2 = Struct("<HH").unpack_from
 _u32 = Struct("<I").unpack_from
@@ -61,12 +66,16 @@ def _numbers(character: str) -> _NumberReader:
         except StructError:
             raise self.beyond(at, name) from None
         self.spend(count * size, at, name)
-        self.check_end(at + 4, count * size, name)
-        stored = self.raw[at + 4 : at + 4 + count * size]
-        vector = Vector(typecode, stored if character != "?" else stored.translate(_TRUTH))
+        start, end = at + 4, at + 4 + count * size
+        self.check_end(start, count * size, name)
+        if character == "?":
+            return Vector(typecode, self.raw[start:end].translate(_TRUTH))
         if sys.byteorder == "big":
-            vector.byteswap()
-        return vector
+            return Vector(
+                typecode,
+                Struct(f">{count}{character}").pack(*Struct(f"<{count}{character}").unpack_from(self.raw, start)),
+            )
+        return Vector.in_file(typecode, self, start, end) if self.is_mapped else Vector(typecode, self.raw[start:end])
 
     return read
 
@@ -78,7 +87,7 @@ class Reader:
         raw: the file's bytes, in memory or mapped.
         view: the same as a read-only view; data vectors are slices of it.
         origin: the bytes that the views of unchanged data lie in: those of the file that this one was made from.
-        let_go: frees the memory that reading a mapped file has taken; its bytes are read again when they are touched.
+        is_mapped: whether the file is mapped: what is read of it takes memory until it is let go of.
         newer: (table, slots) for each vtable that fills slots newer than the schema.
     """
 
@@ -87,11 +96,14 @@ class Reader:
         self.view = view
         self.origin = raw if origin is None else origin
         self.size = len(raw)
-        self.let_go = letting_go(raw)
+        self._free = letting_go(raw)
+        self.is_mapped = self._free is not _nothing
         self.budget = self.size * _BUDGET_PER_BYTE + _BUDGET_AT_LEAST
         self.newer: list[tuple[str, tuple[int, ...]]] = []
         self.layout_count = 0
         self._layouts: dict[str, dict[int, Layout]] = defaultdict(dict)
+        self._last_touched = -1
+        self._held: set[int] = set()
 
     def root(self) -> Table:
         """The Model table.
@@ -124,7 +136,7 @@ class Reader:
         offsets = self.offsets(at, name)
         known = self._layouts[table].get
         raw = self.raw
-        is_mapped = self.let_go is not _nothing
+        is_mapped = self.is_mapped
         result: list[Table] = []
         append = result.append
         position = at
@@ -133,7 +145,7 @@ class Reader:
                 position += 4
                 child = position + offset
                 if is_mapped:
-                    self.pace(len(result))
+                    self.touched(child)
                 layout = known(child - _i32(raw, child)[0]) or self.layout(table, child)
                 self.budget -= layout.size
                 if self.budget < 0:
@@ -238,7 +250,27 @@ class Reader:
         end = at + 4 + count
         if end > self.size:
             self.check_end(at + 4, count, name)
-        return self.view[at + 4 : end]
+        return self.piece(at + 4, end)
+
+    def piece(self, start: int, end: int) -> memoryview:
+        """A view of bytes of the file, or of a copy where they are a small constant of a mapped file."""
+        if self.is_mapped:
+            self.touched(start)
+            if end - start <= _SMALL_DATA:
+                return memoryview(self.raw[start:end])
+        return self.view[start:end]
+
+    def again(self, start: int, end: int) -> _Bytes:
+        """Bytes of numbers that were left in the file.
+
+        Raises:
+            SurgeonError: it was closed.
+        """
+        self.touched(start)
+        try:
+            return self.raw[start:end]
+        except ValueError:
+            raise SurgeonError("these numbers lie in a file that was closed: read it again") from None
 
     # Comparison with what is stored
 
@@ -263,12 +295,29 @@ class Reader:
         stored_tag = value.tag if isinstance(value, OpaqueTable) else schema.UNIONS[union].get(value.table)
         return stored_tag == tag and value._offset == at
 
-    # Limits
+    def same_piece(self, data: memoryview, start: int) -> bool:
+        """Whether a piece, as it was read, is of this file: weights are not read to find that they are the same."""
+        if data.obj is self.origin:
+            return True
+        size = len(data)
+        return self.is_mapped and size <= _SMALL_DATA and data == self.raw[start : start + size]
 
-    def pace(self, count: int) -> None:
-        """Called for each table of a list that is read, with its number: lets go of the memory every few."""
-        if not count % _LET_GO_EVERY:
-            self.let_go()
+    # Memory and other limits
+
+    def let_go(self) -> None:
+        """Free the memory that reading a mapped file has taken; its bytes are read again when they are touched."""
+        self._held.clear()
+        self._free()
+
+    def touched(self, at: int | None) -> None:
+        """Note that bytes at a position are read: every few large pages all memory is let go of."""
+        if at is None or at >> _LARGE_PAGE == self._last_touched or not self.is_mapped:
+            return
+        page = self._last_touched = at >> _LARGE_PAGE
+        if page not in self._held:
+            if len(self._held) >= _HELD:
+                self.let_go()
+            self._held.add(page)
 
     def spend(self, count: int, at: int, name: str) -> None:
         self.budget -= count

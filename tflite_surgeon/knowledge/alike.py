@@ -9,13 +9,15 @@ anything out of the ordinary is in no group, and is looked at by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tflite_surgeon.flatbuffer import schema
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.flatbuffer.vector import Vector
 from tflite_surgeon.quantization import (
     LARGEST,
     LIMITS,
@@ -30,13 +32,17 @@ if TYPE_CHECKING:
     from tflite_surgeon.knowledge.problems import On, Stage
     from tflite_surgeon.model.objects import Model, Operator, QuantizationParameters, Tensor
 
-# The layers whose checks were read for what they depend on, and their options.
+# The layers whose checks were read for what they depend on: their options, and where their inputs stand: activations,
+# weights, bias, and before them what is read to the last byte.
 _LAYERS = {
-    "CONV_2D": "Conv2DOptions",
-    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "CONV_2D": ("Conv2DOptions", 0, 1, 2),
+    "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", 0, 1, 2),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", 0, 1, 2),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", 2, 1, 3),
 }
 _MANY = 1 << 31
+# The largest constant that is read to the last byte: the shape that TRANSPOSE_CONV is to make.
+_FEW_BYTES = 64
 # Every bound of an activation, divided by a larger output scale, fits 32 bits.
 _COUNTS_BOUNDS_FROM = 1e-8
 # XNNPACK's limit for input scale x weights scale / output scale, 256, with room for what rounding does to it.
@@ -48,11 +54,14 @@ _BIAS_BYTES = {"INT32": 4, "INT64": 8}
 _Form = tuple[int, bool, int, bool]
 
 
-class _Reader(NamedTuple):
-    """What reads all options of a table."""
+class _Layer(NamedTuple):
+    """A kind of layer: what reads all of its options, and the places of its inputs."""
 
-    table: str
+    options: str
     read: Callable[[Any], Any]
+    source: int
+    weights: int
+    bias: int
 
 
 class Group:
@@ -86,7 +95,7 @@ class Alikes:
         self._are_ordinary: dict[tuple[int, ...], bool] = {}
         self._number_of: dict[tuple[Any, ...], int] = {}
         self._seen: list[tuple[Any, ...]] = [()]
-        self._readers: dict[int, _Reader | None] = {}
+        self._layers: dict[int, _Layer | None] = {}
         self._groups: dict[tuple[Any, ...], Group | None] = {}
         self._group_of: dict[int, Group | None] = {}
 
@@ -147,29 +156,51 @@ class Alikes:
 
     def _find(self, operator: Operator) -> Group | None:
         opcode = operator.opcode
+        layer = self._layers.get(id(opcode), _UNKNOWN)
+        if layer is _UNKNOWN:
+            layer = self._layers[id(opcode)] = _layer_of(opcode)
+        if layer is None:
+            return None
         inputs, outputs = operator.inputs, operator.outputs
-        reader = self._readers.get(id(opcode), _UNKNOWN)
-        if reader is _UNKNOWN:
-            reader = self._readers[id(opcode)] = _reader_of(opcode)
-        if reader is None or inputs is None or outputs is None or len(inputs) != 3 or len(outputs) != 1:
+        count = layer.bias + 1
+        if inputs is None or outputs is None or len(inputs) != count or len(outputs) != 1:
             return None
-        tensors: tuple[Any, ...] = (*inputs, *outputs)
-        source, weights, bias, result = tensors
-        for tensor in tensors:
-            if not isinstance(tensor, Table):
-                return None
-        if source is result or weights is result or bias is result or _has_more(operator, reader.table):
+        source: Any = inputs[layer.source]
+        weights: Any = inputs[layer.weights]
+        bias: Any = inputs[layer.bias]
+        result: Any = outputs[0]
+        if source is result or weights is result or bias is result or _has_more(operator, layer.options):
             return None
-        looks = self.look(source), self.look(weights), self.look(bias), self.look(result)
+        looks = self._looks_of(source), self._looks_of(weights), self._looks_of(bias), self._looks_of(result)
         if 0 in looks:
             return None
-        key = id(opcode), reader.read(operator.builtin_options), looks
+        key: tuple[Any, ...] = (id(opcode), layer.read(operator.builtin_options), looks)
+        if layer.source:
+            first: Any = inputs[0]
+            read = self._read(first) if first is not result and self._looks_of(first) else None
+            if read is None:
+                return None
+            key = *key, self._looks_of(first), read
         group: Group | None = self._groups.get(key, _UNKNOWN)
         if group is _UNKNOWN:
             group = self._groups[key] = self._make(looks)
         if group is not None and group.is_quantised and not _suit(source, weights, bias, result):
             return None
         return group
+
+    def _looks_of(self, tensor: Any) -> int:
+        """`look`, of what a node names: 0 for what is no tensor."""
+        found = self._looks.get(id(tensor))
+        if found is None:
+            return self.look(tensor) if isinstance(tensor, Table) else 0  # type: ignore[arg-type]
+        return found
+
+    def _read(self, tensor: Tensor) -> bytes | None:
+        """The bytes of a small constant that has no scale; None for others."""
+        data = tensor.data
+        if data is None or len(data) > _FEW_BYTES or tensor.quantization is not None:
+            return None
+        return bytes(data)
 
     def _make(self, looks: tuple[int, ...]) -> Group | None:
         """A group for nodes whose tensors look so, where there is one."""
@@ -183,17 +214,18 @@ class Alikes:
         if of_source[0] != 1 or of_result[0] != 1 or not of_result[3]:
             return None
         count, size = prod(bias[1]), bias[2]
-        width = _BIAS_BYTES.get(getattr(bias[0], "_name_", ""))
+        width = _BIAS_BYTES.get(name_of("TensorType", bias[0]))
         is_whole = width is not None and size is not None and size >= count * width and of_bias[0] in (1, count)
         return Group(True, is_whole)
 
 
-def _reader_of(opcode: object) -> _Reader | None:
-    """What reads the options of a layer; None for other operators."""
-    table = _LAYERS.get(getattr(opcode, "name", ""))
-    if table is None or getattr(opcode, "custom_code", None) is not None:
+def _layer_of(opcode: object) -> _Layer | None:
+    """The kind of layer; None for other operators."""
+    known = _LAYERS.get(getattr(opcode, "name", ""))
+    if known is None or getattr(opcode, "custom_code", None) is not None:
         return None
-    return _Reader(table, attrgetter(*(field.attribute for field in schema.fields(table))))
+    options, *places = known
+    return _Layer(options, attrgetter(*(field.attribute for field in schema.fields(options))), *places)
 
 
 def _has_more(operator: Operator, options: str) -> bool:
@@ -236,6 +268,8 @@ def _suit(source: Tensor, weights: Tensor, bias: Tensor, result: Tensor) -> bool
     """Whether the scales of a layer suit each other: a right bias, and a product that is not too large."""
     first: float = source.quantization.scale[0]  # type: ignore[union-attr, index]
     last: float = result.quantization.scale[0]  # type: ignore[union-attr, index]
-    scales: list[float] = weights.quantization.scale  # type: ignore[union-attr, assignment]
-    stored: list[float] = bias.quantization.scale  # type: ignore[union-attr, assignment]
+    scales: Sequence[float] = weights.quantization.scale  # type: ignore[union-attr, assignment]
+    stored: Sequence[float] = bias.quantization.scale  # type: ignore[union-attr, assignment]
+    if isinstance(scales, Vector):
+        scales = scales.in_memory()
     return first * largest(scales) < _MOST_RESCALED * last and are_products(stored, first, scales)

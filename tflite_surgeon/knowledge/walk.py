@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Which runtimes use which kernels; nodes that the delegate takes are the exception.
 _RUNTIMES = {On.LITERT: "litert-no-delegate", On.V2_14: "tflite-2.14", On.TFLM: "tflm", On.DELEGATE: "litert"}
 BY_KERNELS = "litert"
+# As many operands are looked through to spare looking at those of each node.
+_FEW = 64
 
 
 def runtimes_of(on: On, taken: bool = False) -> frozenset[str]:
@@ -45,10 +47,13 @@ class Walk:
         self.resources: dict[Hashable, str] = {}
         self.operands: dict[int, Operand] = {}
         self._entered: set[int] = set()
+        # Those of the operands that are not what the file says; None where that is to be looked up.
+        self._changed: set[int] | None = None
         # When the nodes that are walked through now are prepared.
         self._stage = Stage.ALLOCATE
 
     def operand(self, tensor: Tensor | BadReference) -> Operand:
+        self._changed = None  # A node that asks for an operand may change it.
         found = self.operands.get(id(tensor))
         if found is None:
             found = self.operands[id(tensor)] = Operand(cast("Tensor", tensor), self.micro)
@@ -65,6 +70,10 @@ class Walk:
 
     def _is_as_stored(self, operator: Operator) -> bool:
         """Whether the tensors of a node are still what the file says."""
+        if self._changed is None and len(self.operands) <= _FEW:
+            self._changed = {key for key, operand in self.operands.items() if not operand.is_as_stored}
+        if self._changed is not None and not self._changed:
+            return True
         known = self.operands.get
         for tensors in (operator.inputs or (), operator.outputs or ()):
             for tensor in tensors:

@@ -10,9 +10,10 @@ from tflite_surgeon.flatbuffer.schema import FILE_IDENTIFIER
 
 SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".inc")
 
-_ARRAY = re.compile(rb"(\w+)\s*\[[^\]]*\][^=;{]*=\s*\{([^{}]*)\}\s*;")
-_NUMBER = re.compile(rb"0[xX][0-9a-fA-F]+|\d+")
-_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.DOTALL)
+# Compiled by those who use them: most models are not in C source.
+_ARRAY = rb"(\w+)\s*\[[^\]]*\][^=;{]*=\s*\{([^{}]*)\}\s*;"
+_NUMBER = rb"0[xX][0-9a-fA-F]+|\d+"
+_COMMENT = rb"(?s:/\*.*?\*/)|//[^\n]*"
 _PER_LINE = 12
 
 
@@ -34,7 +35,7 @@ def looks_like(head: bytes) -> bool:
     """Whether the file may hold a C array, by its first bytes."""
     if head[4:8] == FILE_IDENTIFIER or b"\0" in head:
         return False
-    return re.search(rb"\w+\s*\[[^\]]*\][^=;{]*=\s*\{", _COMMENT.sub(b"", head)) is not None
+    return re.search(rb"\w+\s*\[[^\]]*\][^=;{]*=\s*\{", re.sub(_COMMENT, b"", head)) is not None
 
 
 def parse(text: bytes) -> tuple[CArray, bytes]:
@@ -44,8 +45,8 @@ def parse(text: bytes) -> tuple[CArray, bytes]:
         UnusableFileError: no array holds a model, or several do.
     """
     found: list[tuple[CArray, bytes]] = []
-    for match in _ARRAY.finditer(text):
-        numbers = _NUMBER.findall(_COMMENT.sub(b"", match[2]))
+    for match in re.finditer(_ARRAY, text):
+        numbers = re.findall(_NUMBER, re.sub(_COMMENT, b"", match[2]))
         if len(numbers) < 8:
             continue
         try:

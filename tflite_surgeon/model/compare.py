@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.misfits import data_bytes
 from tflite_surgeon.flatbuffer.tables import OpaqueTable
+from tflite_surgeon.flatbuffer.vector import NUMBERS
 from tflite_surgeon.model import convert
 from tflite_surgeon.model.compiled import LAYOUT_FIELDS, comparison
 from tflite_surgeon.model.objects import Model
@@ -176,7 +176,7 @@ def _as_stored(field: schema.Field, value: Any) -> Any:
     """Floats as their field can hold them: an edited model may have more digits than the file."""
     if value is None or field.format != "f":
         return value
-    is_vector = isinstance(value, (list, array))
+    is_vector = isinstance(value, NUMBERS)
     values = value if is_vector else [value]
     layout = struct.Struct(f"<{len(values)}f")
     try:
@@ -188,6 +188,6 @@ def _as_stored(field: schema.Field, value: Any) -> Any:
 
 def _same_numbers(a: Any, b: Any) -> bool:
     """Equality in which NaN equals NaN."""
-    if isinstance(a, (list, array)) and isinstance(b, (list, array)):
+    if isinstance(a, NUMBERS) and isinstance(b, NUMBERS):
         return len(a) == len(b) and all(map(_same_numbers, a, b))
     return bool(a == b or (a != a and b != b))

@@ -111,7 +111,7 @@ def _test(field: Field, names: dict[str, Any]) -> str:
 
 def _same_vector(a: Any, b: Any) -> bool:
     both = isinstance(a, Vector) and isinstance(b, Vector)
-    return both and a.typecode == b.typecode and bool(a.tobytes() == b.tobytes())
+    return both and a.typecode == b.typecode and (a.is_same_place(b) or bool(a.tobytes() == b.tobytes()))
 
 
 def _same_tables(

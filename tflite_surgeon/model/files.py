@@ -191,10 +191,10 @@ def _attach_outside_data(model: Model, source: Source) -> None:
     size = len(source.raw)
     for buffer in model.buffers or ():
         if buffer.offset > 1 and not buffer.data and buffer.offset + buffer.size <= size:
-            buffer.data = buffer._stored_data = source.view[buffer.offset : buffer.offset + buffer.size]
+            buffer.data = buffer._stored_data = source.reader.piece(buffer.offset, buffer.offset + buffer.size)
             buffer.outside = True
     for subgraph in model.subgraphs or ():
         for operator in subgraph.operators or ():
             start, length = operator.large_custom_options_offset, operator.large_custom_options_size
             if start > 1 and start + length <= size:
-                operator.large_custom_options = operator._stored_options = source.view[start : start + length]
+                operator.large_custom_options = operator._stored_options = source.reader.piece(start, start + length)

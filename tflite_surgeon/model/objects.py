@@ -122,8 +122,9 @@ class Tensor(Table):
     @property
     def type_name(self) -> str:
         """Such as INT8."""
-        # A member's `name` is a slow descriptor that reads `_name_`; this is asked many times of every tensor.
-        return getattr(self.type, "_name_", None) or f"type {int(self.type)}"
+        # Without a call, for nearly all: this is asked many times of every tensor.
+        found = getattr(self.type, "_name_", None)
+        return found or schema.name_of("TensorType", self.type) or f"type {int(self.type)}"
 
     def values(self) -> NDArray[Any]:
         """The constant's values, in the tensor's shape and type, read-only; 4- and 2-bit integers one a byte.
@@ -366,10 +367,14 @@ class Model(Table):
         return members(self.source.raw) if self.source is not None else {}
 
     def close(self) -> None:
-        """Let go of a file too large to be read whole: its constants cannot be read any more, nor those of copies."""
+        """Let go of a file too large to be read whole: its constants cannot be read any more, nor those of copies.
+
+        The same goes for vectors of more than a few numbers, such as scales, that were not changed.
+        """
         if self.source is not None and self.source.is_mapped:
             views: list[object] = [buffer._stored_data for buffer in self.buffers or ()]
-            views += [node.operator._stored_options for node in self.nodes()]
+            for subgraph in self.subgraphs or ():
+                views += [operator._stored_options for operator in subgraph.operators or ()]
             for view in views:
                 if isinstance(view, memoryview):
                     with suppress(BufferError):  # An array of values that is still in use.

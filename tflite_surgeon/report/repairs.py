@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 
 from tflite_surgeon.edits.bias_scale import BiasRepair, LeftAlone
 from tflite_surgeon.edits.engine import Left, Outcome, Repaired
 from tflite_surgeon.edits.plan import RemoveItem, SetField
+from tflite_surgeon.flatbuffer.vector import NUMBERS
 from tflite_surgeon.model.saving import SaveReport
 from tflite_surgeon.report.console import Printer
 from tflite_surgeon.report.names import as_argument, printable, quoted
@@ -208,6 +208,6 @@ def _numbers(values: list[float] | list[int] | None) -> str:
 def _value(value: object) -> str:
     if isinstance(value, (bytes, memoryview)):
         return f"{len(value)} bytes {bytes(value[:8]).hex(' ')}{'...' if len(value) > 8 else ''}"
-    if isinstance(value, (list, array)) and len(value) > _SHOWN:
+    if isinstance(value, NUMBERS) and len(value) > _SHOWN:
         return f"[{', '.join(map(repr, value[:_SHOWN]))}, ... ({len(value)})]"
     return printable(repr(value))

@@ -19,7 +19,7 @@ _SHOWN = 8
 _SAMPLE = 64
 _PLACES = 16
 # What looking at one place takes of a mapped file: the pages around it.
-_AROUND = 1 << 17
+_AROUND = 1 << 20
 # Bytes that are read at once, at first.
 _PIECE = 1 << 14
 _SOURCE = "the schema; no runtime looks: run with and without in every runtime"

@@ -70,7 +70,7 @@ def graph_spans(model: Model) -> list[Span]:
         if known is None:
             known = layouts[key] = _layout(reader, table)
         size, pointing = known
-        reader.pace(len(spans))
+        reader.touched(at)
         spans.append((at, at + size))
         for place, field in pointing:
             value = getattr(table, field.attribute)

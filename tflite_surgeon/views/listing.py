@@ -233,7 +233,7 @@ def list_buffers(model: Model) -> list[BufferRow]:
         kind = best.get(key, described) if size else EMPTY
         offset = data_offset(model, buffer) if size else None
         if model.source is not None:
-            model.source.reader.pace(index)
+            model.source.reader.touched(buffer._offset)
         rows.append(BufferRow(index, size, offset, buffer.outside, kind, holders.get(key, ()), entries.get(key, ())))
     return rows
 

@@ -8,7 +8,7 @@ from typing import Any
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
-from tflite_surgeon.flatbuffer.vector import Vector
+from tflite_surgeon.flatbuffer.vector import NUMBERS
 from tflite_surgeon.model.objects import Operator, SubGraph
 
 _UNSHOWN_BYTES = 64
@@ -54,7 +54,7 @@ def _plain(value: Any) -> Any:
         return {"tag": value.tag}
     if isinstance(value, Table):
         return _fields(value)
-    if isinstance(value, (list, tuple, Vector)):
+    if isinstance(value, NUMBERS):
         return [_plain(item) for item in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return _as_bytes(value)

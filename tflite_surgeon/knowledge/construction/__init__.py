@@ -37,7 +37,7 @@ def read(model: Model, alikes: Alikes) -> Reading:
     subgraphs = list(enumerate(model.subgraphs or ()))
     return Reading(
         [list(tensors.problems(model, index, subgraph, alikes)) for index, subgraph in subgraphs],
-        [list(nodes.problems(model, index, subgraph)) for index, subgraph in subgraphs],
+        [list(nodes.problems(model, index, subgraph, alikes)) for index, subgraph in subgraphs],
     )
 
 

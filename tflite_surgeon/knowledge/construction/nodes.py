@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tflite_surgeon.flatbuffer.schema import name_of
 from tflite_surgeon.flatbuffer.tables import Table
 from tflite_surgeon.knowledge.construction import custom
 from tflite_surgeon.knowledge.construction.opcodes import CUSTOM
@@ -13,6 +14,7 @@ from tflite_surgeon.knowledge.construction.tensors import known_type
 from tflite_surgeon.knowledge.problems import REFUSES, WRONG, On, Place, Problem, Said, Stage
 
 if TYPE_CHECKING:
+    from tflite_surgeon.knowledge.alike import Alikes
     from tflite_surgeon.model.objects import Model, Operator, SubGraph
 
 _OPCODE = Said("operator-code-index", None, "Missing registration for opcode_index {}")
@@ -73,34 +75,40 @@ OPTIONS = {
 }
 
 
-def problems(model: Model, index: int, subgraph: SubGraph) -> Iterator[Problem]:
-    """What is wrong with nodes before they have tensors, in their order."""
-    names: dict[int, str] = {}
+def problems(model: Model, index: int, subgraph: SubGraph, alikes: Alikes) -> Iterator[Problem]:
+    """What is wrong with nodes before they have tensors, in their order. Of those that are alike one is read."""
+    sound: set[int] = set()
     for number, operator in enumerate(subgraph.operators or ()):
-        opcode = operator.opcode
-        name = names.get(id(opcode))
-        if name is None:
-            name = names[id(opcode)] = operator.name
-        if not isinstance(opcode, Table):
-            count = len(model.operator_codes or ())
-            message = f"the node is of operator code {opcode.index}, the model lists {count}"
-            place = Place(index, number)
-            yield refused(_OPCODE, message, place=place)
-            yield refused(_OPCODE_TFLM, message, on=On.TFLM, at=Stage.ALLOCATE, place=place)
-        elif opcode.code == CUSTOM:
-            if _is_outside(model, operator):
-                message = (
-                    f"options of {operator.large_custom_options_size} bytes at offset "
-                    f"{operator.large_custom_options_offset} end behind the file"
-                )
-                yield refused(_CUSTOM_OPTIONS, message, place=Place(index, number))
-            yield from custom.without_options(operator, Place(index, number))
-        else:
-            wanted, options = OPTIONS.get(name), operator.builtin_options
-            if wanted is not None and options is not None and getattr(options, "table", "") != wanted:
-                yield _passed_over(name, getattr(options, "table", "options of an unknown kind"), Place(index, number))
-            if name in _READ:
-                yield from _options(operator, name, Place(index, number))
+        group = alikes.of(operator)
+        if group is None or id(group) not in sound:
+            found = list(_of_node(model, operator, Place(index, number)))
+            if group is not None and not found:
+                sound.add(id(group))
+            yield from found
+
+
+def _of_node(model: Model, operator: Operator, place: Place) -> Iterator[Problem]:
+    """What is wrong with one node."""
+    opcode, name = operator.opcode, operator.name
+    if not isinstance(opcode, Table):
+        count = len(model.operator_codes or ())
+        message = f"the node is of operator code {opcode.index}, the model lists {count}"
+        yield refused(_OPCODE, message, place=place)
+        yield refused(_OPCODE_TFLM, message, on=On.TFLM, at=Stage.ALLOCATE, place=place)
+    elif opcode.code == CUSTOM:
+        if _is_outside(model, operator):
+            message = (
+                f"options of {operator.large_custom_options_size} bytes at offset "
+                f"{operator.large_custom_options_offset} end behind the file"
+            )
+            yield refused(_CUSTOM_OPTIONS, message, place=place)
+        yield from custom.without_options(operator, place)
+    else:
+        wanted, options = OPTIONS.get(name), operator.builtin_options
+        if wanted is not None and options is not None and getattr(options, "table", "") != wanted:
+            yield _passed_over(name, getattr(options, "table", "options of an unknown kind"), place)
+        if name in _READ:
+            yield from _options(operator, name, place)
 
 
 def _passed_over(name: str, table: str, place: Place) -> Problem:
@@ -165,7 +173,7 @@ def _options(operator: Operator, name: str, place: Place) -> Iterator[Problem]:
 
 
 def _spelt(value: Any) -> str:
-    return getattr(value, "name", f"type {int(value)}")
+    return name_of("TensorType", value) or f"type {int(value)}"
 
 
 def _table(operator: Operator, name: str) -> Any | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Collection, Iterator
 from enum import IntEnum
 from typing import Any
 
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.flatbuffer.vector import NUMBERS
 from tflite_surgeon.quantization import float32
 from tflite_surgeon.views.diff.result import Change
 
@@ -16,7 +16,6 @@ from tflite_surgeon.views.diff.result import Change
 Same = Callable[[Any, Any], bool]
 Called = Callable[[Any], Any]
 
-_LISTS = (list, tuple, array)
 _LONGEST_TEXT = 64
 
 
@@ -79,7 +78,7 @@ def _list_changes(x: Any, y: Any, where: str, same: Same, called: Called) -> Ite
 
 def value_change(field: str, x: Any, y: Any) -> Change | None:
     """The change of a number, string, bytes or list of numbers, if there is one."""
-    if isinstance(x, _LISTS) or isinstance(y, _LISTS):
+    if isinstance(x, NUMBERS) or isinstance(y, NUMBERS):
         p, q = list(x or ()), list(y or ())
         if p == q:
             return None
@@ -115,7 +114,7 @@ def plain(value: Any, called: Called = repr) -> Any:
             for field in schema.fields(value.table)
             if getattr(value, field.attribute) is not None
         }
-    if isinstance(value, _LISTS):
+    if isinstance(value, NUMBERS):
         return [plain(item, called) for item in value]
     return value
 

@@ -78,13 +78,12 @@ def test_paranoid_reads_back_what_was_copied(fixture_copy, tmp_path: Path, monke
     out.unlink()
     honest = saving._write_spliced
 
-    def damaging(target, source, patches) -> None:
-        honest(target, source, patches)
-        data = bytearray(target.read_bytes())
-        weights = ts.loads(bytes(data)).subgraphs[0].operators[0].role("weights")
-        place = bytes(data).find(bytes(weights.data))
-        data[place + 5] ^= 1
-        target.write_bytes(data)
+    def damaging(file, source, patches) -> None:
+        honest(file, source, patches)
+        weights = ts.load(path).subgraphs[0].operators[0].role("weights")
+        place = path.read_bytes().find(bytes(weights.data))
+        file.seek(place + 5)
+        file.write(bytes([weights.data[5] ^ 1]))
 
     monkeypatch.setattr(saving, "_write_spliced", damaging)
     result = run(app, ["fix-bias-scale", str(path), "-o", str(out), "--paranoid"])

@@ -398,8 +398,8 @@ def test_a_splice_that_changes_another_byte_is_caught(path: Path, monkeypatch: p
     def crooked(data: bytes, patches: Any) -> bytes:
         return data[:place] + b"\x63" + data[place + 1 :]
 
-    def crooked_file(target: Path, source: Any, patches: Any) -> None:
-        target.write_bytes(crooked(source.raw, patches))
+    def crooked_file(file: Any, source: Any, patches: Any) -> None:
+        file.write(crooked(source.raw, patches))
 
     monkeypatch.setattr(saving, "splice", crooked)
     monkeypatch.setattr(saving, "_write_spliced", crooked_file)

@@ -21,8 +21,10 @@ _CHUNK = 1 << 20
 _ZEROS = bytes(_CHUNK)
 # Chunks written between two calls of `let_go`.
 _LET_GO_EVERY = 16
+# As many new bytes are handed to the disk at a time.
+_BEHIND = 1 << 24
 # One call copies no more than this: a signal, such as Ctrl-C, is heard between two.
-_COPY_AT_ONCE = 1 << 28
+_COPY_AT_ONCE = _BEHIND
 # Errors of systems and file systems that do not offer a way of copying, or not between these two files.
 _NOT_OFFERED = {
     getattr(errno, name)
@@ -134,6 +136,23 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         os.fsync(file.fileno())
 
 
+class _Behind:
+    """Has the system begin to take new bytes to disk while more are made: the wait at the end is short then."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._start = 0
+
+    def written(self, end: int) -> None:
+        """Bytes are written up to a position."""
+        if end - self._start >= _BEHIND and hasattr(os, "posix_fadvise"):
+            self._file.flush()
+            # Of bytes that are not on disk yet the advice to forget them is one to write them.
+            with suppress(OSError):
+                os.posix_fadvise(self._file.fileno(), self._start, end - self._start, os.POSIX_FADV_DONTNEED)
+            self._start = end
+
+
 def write(file: BinaryIO, pieces: Iterable[bytes | bytearray | memoryview], let_go: Callable[[], None]) -> None:
     """Append pieces to a new file; long runs of zeros become holes.
 
@@ -142,7 +161,7 @@ def write(file: BinaryIO, pieces: Iterable[bytes | bytearray | memoryview], let_
         pieces: what to write.
         let_go: frees the memory that reading mapped pieces has taken; called every few megabytes.
     """
-    chunks = 0
+    chunks, behind = 0, _Behind(file)
     for piece in pieces:
         chunks += 1
         if len(piece) < _CHUNK:
@@ -154,6 +173,7 @@ def write(file: BinaryIO, pieces: Iterable[bytes | bytearray | memoryview], let_
                     chunks += 1
                     if not chunks % _LET_GO_EVERY:
                         let_go()
+            behind.written(file.tell())
         if not chunks % _LET_GO_EVERY:
             let_go()
     file.truncate()  # To where it stands, which is behind a hole perhaps.
@@ -173,6 +193,7 @@ def copy(original: Path, file: BinaryIO) -> None:
         size = os.fstat(source.fileno()).st_size
         # On file systems that can, the first way shares the blocks and takes no time.
         ways = [_copy_range] * hasattr(os, "copy_file_range") + [_send] * hasattr(os, "sendfile") + [_read_and_write]
+        behind = _Behind(file)
         for start, end in _parts_with_data(source.fileno(), size):
             while start < end:
                 try:
@@ -186,6 +207,7 @@ def copy(original: Path, file: BinaryIO) -> None:
                         raise OSError(errno.EIO, f"{original} became shorter while it was copied")
                     del ways[0]
                 start += count
+                behind.written(start)
         os.ftruncate(file.fileno(), size)
 
 

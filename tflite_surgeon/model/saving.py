@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from tflite_surgeon.errors import DecodeError, SaveError, UnusableFileError
 from tflite_surgeon.flatbuffer.patch import Differences, Patch, differences, splice
@@ -77,7 +77,7 @@ def _in_memory(model: Model, mode: Mode) -> tuple[bytes, SaveReport]:
         if not reasons:
             return data, SaveReport("spliced" if patches else "identical", tuple(patches), (), len(data))
     data = b"".join(encode(model))
-    _prove_encoded(model, files.loads(data))
+    _prove_encoded(model, data)
     return data, SaveReport("reencoded", (), tuple(reasons), len(data))
 
 
@@ -130,42 +130,35 @@ def _save_file(model: Model, target: Path, mode: Mode, paranoid: bool) -> SaveRe
     with replacing(target) as temporary:
         if not reasons:
             assert source is not None
-            _write_spliced(temporary, source, patches)
-            with files.open_raw(temporary) as raw:
-                reasons = _shared_bytes(model, references, raw, patches, mode)
-                if paranoid and not _is_spliced(source.raw, raw, patches):
-                    raise SaveError("the copy differs from the original in other bytes than those that were spliced")
+            with new_file(temporary) as file:
+                _write_spliced(file, source, patches)
+                file.flush()  # To be proven while the disk takes it.
+                with files.open_raw(temporary) as raw:
+                    reasons = _shared_bytes(model, references, raw, patches, mode)
+                    if paranoid and not _is_spliced(source.raw, raw, patches):
+                        raise SaveError("the copy differs from the original in other bytes than what was spliced")
             kind: Literal["spliced", "identical"] = "spliced" if patches else "identical"
             report = SaveReport(kind, tuple(patches), (), temporary.stat().st_size, target)
         if reasons:
             temporary.unlink(missing_ok=True)
-            _write_encoded(temporary, model)
+            with new_file(temporary) as file:
+                write(file, encode(model), source.reader.let_go if source is not None else _nothing)
+                file.flush()
+                _prove_encoded(model, temporary)
             report = SaveReport("reencoded", (), tuple(reasons), temporary.stat().st_size, target)
     return report
 
 
-def _write_spliced(path: Path, source: files.Source, patches: list[Patch]) -> None:
-    with new_file(path) as file:
-        if source.path is not None and source.is_mapped:
-            copy(source.path, file)
-            if source.changed():
-                raise SaveError(f"{source.path} has changed while it was copied: read it again")
-        else:
-            write(file, [source.view], source.reader.let_go)
-        for patch in patches:
-            file.seek(patch.offset)
-            file.write(patch.new)
-
-
-def _write_encoded(path: Path, model: Model) -> None:
-    source = model.source
-    with new_file(path) as file:
-        write(file, encode(model), source.reader.let_go if source is not None else _nothing)
-    try:
-        with files.load(path) as written:
-            _prove_encoded(model, written)
-    except (DecodeError, UnusableFileError) as error:
-        raise SaveError(f"what was written cannot be read back: {error}; the target is untouched") from error
+def _write_spliced(file: BinaryIO, source: files.Source, patches: list[Patch]) -> None:
+    if source.path is not None and source.is_mapped:
+        copy(source.path, file)
+        if source.changed():
+            raise SaveError(f"{source.path} has changed while it was copied: read it again")
+    else:
+        write(file, [source.view], source.reader.let_go)
+    for patch in patches:
+        file.seek(patch.offset)
+        file.write(patch.new)
 
 
 def _nothing() -> None:
@@ -252,8 +245,13 @@ def _same_range(a: Raw, b: Raw, start: int, end: int) -> bool:
     return True
 
 
-def _prove_encoded(model: Model, written: Model) -> None:
-    wrong = [change.path for change, _ in zip(compare.changes(model, written), range(3))]
+def _prove_encoded(model: Model, written: Path | bytes) -> None:
+    """Prove what was written anew: it reads as the model."""
+    try:
+        with files.load(written) if isinstance(written, Path) else files.loads(written) as again:
+            wrong = [change.path for change, _ in zip(compare.changes(model, again), range(3))]
+    except (DecodeError, UnusableFileError) as error:
+        raise SaveError(f"what was written cannot be read back: {error}; the target is untouched") from error
     if wrong:
         raise SaveError(f"what was written does not read as the model: {'; '.join(wrong)}")
 

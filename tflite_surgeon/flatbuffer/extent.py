@@ -19,11 +19,6 @@ _HEADER = 8
 Span = tuple[int, int]
 
 
-def end_of(root: Table, reader: Reader) -> int:
-    """The byte behind the last one that a table, vector or string of the file takes."""
-    return max(end for _, end in spans(root, reader))
-
-
 def spans(root: Table, reader: Reader) -> Iterator[Span]:
     """What the header and each table, vector and string of the file take, in no order; some several times."""
     yield 0, _HEADER

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from tflite_surgeon.flatbuffer.reader import Reader
 
 
+_u32 = Struct("<I").unpack_from
+
+# (object, reader, position, indices of references) -> whether it is the same.
+_Comparison = Callable[[Any, "Reader", int, Any], bool]
+
+
 class LayoutError(ValueError):
     """The vtable contradicts the schema or itself."""
 
@@ -33,6 +39,9 @@ class Layout:
         decode: (reader, position) -> the object.
         same: (object, reader, position, references) -> whether the bytes there still say what the object says;
             children only by where they lie.
+        end: (reader, position) -> the byte behind the last one that the table there takes with all below it, data
+            behind the flatbuffer included.
+        same_below: the same with all below, of a table with no list of tables. It may say no of what is the same.
         tables: attributes that hold one child table.
         lists: attributes that hold a list of child tables.
     """
@@ -47,8 +56,17 @@ class Layout:
         self.lists = tuple(field.attribute for field in source.fields if field.kind == "tables")
 
     @cached_property
-    def same(self) -> Callable[[Any, Reader, int, Any], bool]:
+    def same(self) -> _Comparison:
         return self._source.comparison()
+
+    @cached_property
+    def end(self) -> Callable[[Reader, int], int]:
+        return self._source.ending()
+
+    @cached_property
+    def same_below(self) -> _Comparison | None:
+        has_lists = any(self.offsets[field.slot] for field in self._source.fields if field.kind == "tables")
+        return None if has_lists else self._source.comparison(below=True)
 
 
 @lru_cache(maxsize=4096)  # Bounded: hostile files could otherwise fill the memory with layouts nobody meets again.
@@ -81,7 +99,7 @@ def compile_layout(table: str, vtable: bytes) -> Layout:
     if end > size or size < 4:
         raise LayoutError(f"a {table} of {size} bytes has fields up to byte {end}")
     unpack = Struct(pattern).unpack_from
-    source = _Source(table, fields, offsets, list(variables.values()), unpack)
+    source = _Source(table, size, fields, offsets, list(variables.values()), unpack)
     return Layout(source, size, tuple(slot for slot in range(slot_count, len(slots)) if slots[slot]))
 
 
@@ -99,18 +117,33 @@ def _same_piece(name: str, stored: str, start: str, also: str = "") -> str:
     return f"(o.{name} is o.{stored} and (o.{name} is None or r.same_piece(o.{name}, {start})){also})"
 
 
+# Tables that may name data behind the flatbuffer: fields of its offset and size, and the one that counts before them.
+_OUTSIDE = {
+    "Buffer": ("offset", "size", "data"),
+    "Operator": ("large_custom_options_offset", "large_custom_options_size", None),
+}
+
+
 class _Source:
-    """Writes the Python source of a layout's two functions."""
+    """Writes the Python source of a layout's functions."""
 
     def __init__(
-        self, table: str, fields: tuple[Field, ...], offsets: tuple[int, ...], variables: list[str], unpack: Any
+        self,
+        table: str,
+        size: int,
+        fields: tuple[Field, ...],
+        offsets: tuple[int, ...],
+        variables: list[str],
+        unpack: Any,
     ) -> None:
         self.table = table
+        self.size = size
         self.fields = fields
         self.offsets = offsets
         self.unpacking = f"    {', '.join(variables)}, = unpack(r.raw, p)" if variables else "    unpack(r.raw, p)"
         cls = table_class(table)
         self.names: dict[str, Any] = {"unpack": unpack, "new": cls.__new__, "cls": cls, "OpaqueTable": OpaqueTable}
+        self.names["u32"] = _u32
         self.present = sum(1 << slot for slot, offset in enumerate(offsets) if offset)
 
     def decoder(self) -> Callable[[Reader, int], Table]:
@@ -122,14 +155,53 @@ class _Source:
         decode: Callable[[Reader, int], Table] = self.function(lines)
         return decode
 
-    def comparison(self) -> Callable[[Any, Reader, int, Any], bool]:
+    def comparison(self, below: bool = False) -> _Comparison:
         lines = ["def same(o, r, p, references):", self.unpacking]
         tests = [self.test(field) for field in self.fields]
+        if below:
+            tests += [f"r.same_below(o.{f.attribute}, references)" for f in self.fields if f.kind in ("table", "union")]
         if self.table == "Operator":
             tests.append(_same_piece("large_custom_options", "_stored_options", "o.large_custom_options_offset"))
         lines.append("    return (" + " and ".join(tests or ["True"]) + ")")
-        same: Callable[[Any, Reader, int, Any], bool] = self.function(lines)
+        same: _Comparison = self.function(lines)
         return same
+
+    def ending(self) -> Callable[[Reader, int], int]:
+        lines = ["def end(r, p):", self.unpacking, "    raw, last = r.raw, p + " + str(self.size)]
+        for field in self.fields:
+            if field.kind != "scalar" and self.offsets[field.slot]:
+                lines += [f"    at = {self.target(field)}", *self.end_of(field)]
+        if self.table in _OUTSIDE:
+            start, size, before = (self.slot_of(name) for name in _OUTSIDE[self.table])
+            if start is not None and size is not None:
+                is_there = f"v{start} > 1 and last < v{start} + v{size} <= r.size"
+                if before is not None:
+                    is_there += f" and not u32(raw, {self.target_of(before)})[0]"
+                lines += [f"    if {is_there}:", f"        last = v{start} + v{size}"]
+        lines.append("    return last")
+        end: Callable[[Reader, int], int] = self.function(lines)
+        return end
+
+    def slot_of(self, name: str | None) -> int | None:
+        """The slot of a field that the table fills; None where it does not."""
+        return next((field.slot for field in self.fields if field.name == name and self.offsets[field.slot]), None)
+
+    def end_of(self, field: Field) -> list[str]:
+        """Lines that move `last` to where a field's target, at `at`, ends with all below it."""
+        if field.kind == "table":
+            found = f"r.end_of_table({field.type!r}, at)"
+        elif field.kind == "union":
+            tag = f"v{field.slot - 1}" if self.offsets[field.slot - 1] else "0"
+            found = f"r.end_of_union({field.type!r}, {tag}, at)"
+        elif field.kind == "tables":
+            found = f"r.end_of_tables({field.type!r}, at)"
+        elif field.kind == "strings":
+            found = "r.end_of_strings(at)"
+        else:
+            # A string has a terminating zero.
+            size = 1 if field.kind == "string" else schema.size_of(field.format)
+            found = f"at + {5 if field.kind == 'string' else 4} + u32(raw, at)[0] * {size}"
+        return [f"    found = {found}", "    if found > last: last = found"]
 
     def function(self, lines: list[str]) -> Any:
         namespace = dict(self.names)
@@ -138,7 +210,10 @@ class _Source:
 
     def target(self, field: Field) -> str:
         """The position that an offset field points to."""
-        return f"p + {self.offsets[field.slot]} + v{field.slot}"
+        return self.target_of(field.slot)
+
+    def target_of(self, slot: int) -> str:
+        return f"p + {self.offsets[slot]} + v{slot}"
 
     def value(self, field: Field) -> str:
         """The expression that reads a field."""

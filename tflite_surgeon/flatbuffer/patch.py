@@ -80,7 +80,21 @@ class _Walk:
         for name in layout.lists:
             if name not in moved:
                 for index, child in enumerate(getattr(table, name) or ()):
-                    self.visit(child, (chain, name, index))
+                    if not self.is_same(child):
+                        self.visit(child, (chain, name, index))
+
+    def is_same(self, table: Table) -> bool:
+        """Whether nothing of a table and of all below it differs, as far as a quick look tells."""
+        reader, at = self.reader, table._offset
+        if at is None:
+            return False
+        if reader.is_mapped:
+            reader.touched(at)
+        same = reader.layout(table.table, at).same_below
+        try:
+            return same is not None and same(table, reader, at, self.references)
+        except ValueError:  # An array where a list was: it compares element by element.
+            return False
 
     def examine(self, table: Table, layout: Layout, at: int, path: str) -> set[str]:
         """Find which fields of a table differ; returns the attributes whose children lie elsewhere."""
@@ -156,7 +170,7 @@ class _Walk:
         if data is None:
             if not where and not buffer.outside:
                 return
-        elif data is buffer._stored_data and self.is_same(data, where, buffer):
+        elif data is buffer._stored_data and self.is_same_data(data, where, buffer):
             # No field holds data that lies behind the flatbuffer, and no offset what lies in it.
             if buffer.offset <= 1 if buffer.outside else not where:
                 self.reasons.append(f"{name} moves {'behind' if buffer.outside else 'into'} the flatbuffer")
@@ -176,7 +190,7 @@ class _Walk:
         else:
             self.raw_bytes(data, stored + 4, name)
 
-    def is_same(self, data: memoryview, where: int, buffer: Any) -> bool:
+    def is_same_data(self, data: memoryview, where: int, buffer: Any) -> bool:
         """Whether the data of a buffer, as it was read, is that of this file."""
         return self.reader.same_piece(data, self.target(where) + 4 if where and not buffer.outside else buffer.offset)
 

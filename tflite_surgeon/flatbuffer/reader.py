@@ -9,11 +9,9 @@ of distinct vtables is limited, because each costs a compilation.
 
 from __future__ import annotations
 
-import mmap
 import sys
 from collections import defaultdict
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from struct import Struct
 from struct import error as StructError
 from typing import Any
@@ -21,10 +19,10 @@ from typing import Any
 from tflite_surgeon.errors import DecodeError, SurgeonError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.layouts import Layout, LayoutError, compile_layout
+from tflite_surgeon.flatbuffer.mapped import Memory, Raw
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
 from tflite_surgeon.flatbuffer.vector import LONGEST_LIST, Vector
 
-Raw = bytes | mmap.mmap
 _Bytes = bytes  # Where a method of that name hides it.
 Numbers = list[Any] | Vector
 
@@ -36,9 +34,6 @@ _SMALL = 64
 # Real models have below a hundred.
 MAX_LAYOUTS = 1024
 
-# A mapped file takes up to a large page, of 2 MiB, of memory for each page touched: so many of them are held.
-_LARGE_PAGE = 21
-_HELD = 16
 # Constants that are asked for their values time and again: shapes, axes, paddings.
 _SMALL_DATA = 256
 
@@ -88,6 +83,7 @@ class Reader:
         view: the same as a read-only view; data vectors are slices of it.
         origin: the bytes that the views of unchanged data lie in: those of the file that this one was made from.
         is_mapped: whether the file is mapped: what is read of it takes memory until it is let go of.
+        touched, let_go: those of its `Memory`.
         newer: (table, slots) for each vtable that fills slots newer than the schema.
     """
 
@@ -96,14 +92,13 @@ class Reader:
         self.view = view
         self.origin = raw if origin is None else origin
         self.size = len(raw)
-        self._free = letting_go(raw)
-        self.is_mapped = self._free is not _nothing
+        memory = Memory(raw)
+        self.is_mapped = memory.is_taken
+        self.touched, self.let_go = memory.touched, memory.let_go
         self.budget = self.size * _BUDGET_PER_BYTE + _BUDGET_AT_LEAST
         self.newer: list[tuple[str, tuple[int, ...]]] = []
         self.layout_count = 0
         self._layouts: dict[str, dict[int, Layout]] = defaultdict(dict)
-        self._last_touched = -1
-        self._held: set[int] = set()
 
     def root(self) -> Table:
         """The Model table.
@@ -272,7 +267,56 @@ class Reader:
         except ValueError:
             raise SurgeonError("these numbers lie in a file that was closed: read it again") from None
 
+    # Where things end; of files that were found sound
+
+    def end(self) -> int:
+        """The byte behind the last one that the header and all tables take, with what they point to."""
+        (at,) = _u32(self.raw, 0)
+        last = self.end_of_table(schema.ROOT, at)
+        vtables = {vtable for known in self._layouts.values() for vtable in known}
+        return max([last, *(vtable + int(_u16x2(self.raw, vtable)[0]) for vtable in vtables)])
+
+    def end_of_table(self, table: str, at: int) -> int:
+        return self.layout(table, at).end(self, at)
+
+    def end_of_tables(self, table: str, at: int) -> int:
+        known = self._layouts[table].get
+        raw, is_mapped = self.raw, self.is_mapped
+        offsets = self.offsets(at, table)
+        position, last = at, at + 4 + 4 * len(offsets)
+        for offset in offsets:
+            position += 4
+            child = position + offset
+            if is_mapped:
+                self.touched(child)
+            layout = known(child - _i32(raw, child)[0]) or self.layout(table, child)
+            end = layout.end(self, child)
+            if end > last:
+                last = end
+        return last
+
+    def end_of_union(self, union: str, tag: int, at: int) -> int:
+        member = _members(union).get(tag)
+        return at if member is None else self.end_of_table(member, at)
+
+    def end_of_strings(self, at: int) -> int:
+        places = [at + 4 + 4 * index + offset for index, offset in enumerate(self.offsets(at, "strings"))]
+        return max([at + 4 + 4 * len(places), *(place + 5 + int(_u32(self.raw, place)[0]) for place in places)])
+
     # Comparison with what is stored
+
+    def same_below(self, table: Table | OpaqueTable | None, references: Mapping[tuple[int, str], Any]) -> bool:
+        """Whether a table that lies where it did is still what the file says, and all below it.
+
+        It may say no of what is the same: of tables with lists of tables.
+        """
+        if table is None or isinstance(table, OpaqueTable):
+            return True
+        at = table._offset
+        if at is None:
+            return False
+        same = self.layout(table.table, at).same_below
+        return same is not None and same(table, self, at, references)
 
     def same_tables(self, tables: list[Table] | None, at: int) -> bool:
         """Whether the list holds the very tables that lie in the vector at a position, in their order."""
@@ -302,22 +346,7 @@ class Reader:
         size = len(data)
         return self.is_mapped and size <= _SMALL_DATA and data == self.raw[start : start + size]
 
-    # Memory and other limits
-
-    def let_go(self) -> None:
-        """Free the memory that reading a mapped file has taken; its bytes are read again when they are touched."""
-        self._held.clear()
-        self._free()
-
-    def touched(self, at: int | None) -> None:
-        """Note that bytes at a position are read: every few large pages all memory is let go of."""
-        if at is None or at >> _LARGE_PAGE == self._last_touched or not self.is_mapped:
-            return
-        page = self._last_touched = at >> _LARGE_PAGE
-        if page not in self._held:
-            if len(self._held) >= _HELD:
-                self.let_go()
-            self._held.add(page)
+    # Limits
 
     def spend(self, count: int, at: int, name: str) -> None:
         self.budget -= count
@@ -338,17 +367,6 @@ class Reader:
             "it points at the same bytes again and again",
             at,
         )
-
-
-def letting_go(raw: Raw) -> Callable[[], None]:
-    """What frees the memory that reading a file's bytes has taken, where they are mapped: they can be read again."""
-    if isinstance(raw, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        return partial(raw.madvise, mmap.MADV_DONTNEED)
-    return _nothing
-
-
-def _nothing() -> None:
-    """Bytes in memory are not to be let go of."""
 
 
 def _members(union: str) -> dict[int, str]:

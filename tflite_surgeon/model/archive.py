@@ -9,7 +9,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from tflite_surgeon.errors import EncodeError, UnusableFileError
-from tflite_surgeon.flatbuffer.reader import Raw
+from tflite_surgeon.flatbuffer.mapped import Raw
 
 _END = Struct("<4s4H2LH")  # signature, disks, entries, size and offset of the directory, length of the comment
 _END_SIGNATURE = b"PK\x05\x06"

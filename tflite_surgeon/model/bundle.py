@@ -12,7 +12,7 @@ from struct import Struct
 from struct import error as StructError
 
 from tflite_surgeon.errors import UnusableFileError
-from tflite_surgeon.flatbuffer.reader import Raw
+from tflite_surgeon.flatbuffer.mapped import Raw
 from tflite_surgeon.flatbuffer.schema import FILE_IDENTIFIER
 
 LITERTLM_MAGIC = b"LITERTLM"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 
 from tflite_surgeon.errors import UnusableFileError
-from tflite_surgeon.flatbuffer.reader import Raw
+from tflite_surgeon.flatbuffer.mapped import Raw
 from tflite_surgeon.flatbuffer.schema import FILE_IDENTIFIER
 from tflite_surgeon.model import bundle
 

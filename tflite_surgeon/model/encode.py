@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from tflite_surgeon.errors import EncodeError
-from tflite_surgeon.flatbuffer.extent import end_of, end_of_some_data
+from tflite_surgeon.flatbuffer.extent import end_of_some_data
 from tflite_surgeon.flatbuffer.misfits import data_bytes
 from tflite_surgeon.flatbuffer.writer import Bytes, TooLarge, Writer
-from tflite_surgeon.model import archive, convert, files
+from tflite_surgeon.model import archive, convert
 from tflite_surgeon.model.objects import Buffer, Model, Operator
 
 # Data behind the flatbuffer is aligned as data in it is.
@@ -78,10 +78,7 @@ def _appended(model: Model, start: int) -> Iterable[Bytes]:
     found = archive.find(source.raw)
     if found is None and _is_blank(source.view[end_of_some_data(source.reader) :]):
         return
-    # The model as it was read: an edited one no longer says where the file's own tables end.
-    original = files.decode(files.Source(source.raw, None, None))
-    assert original.source is not None
-    behind_from = max(end_of(original, original.source.reader), _end_of_outside_data(original))
+    behind_from = source.reader.end()
     if found and found.start < behind_from:  # The content of a buffer, not something appended.
         found = None
     behind_to = found.start if found else len(source.raw)
@@ -107,15 +104,6 @@ def _without_leading_zeros(view: memoryview) -> memoryview:
         if zeros < len(chunk):
             return view[start + zeros :]
     return view[:0]
-
-
-def _end_of_outside_data(model: Model) -> int:
-    ends = [buffer.offset + buffer.size for buffer in model.buffers or () if buffer.outside]
-    for subgraph in model.subgraphs or ():
-        for operator in subgraph.operators or ():
-            if operator.large_custom_options is not None:
-                ends.append(operator.large_custom_options_offset + operator.large_custom_options_size)
-    return max(ends, default=0)
 
 
 def require_identifier(model: Model) -> None:

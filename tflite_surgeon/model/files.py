@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tflite_surgeon.errors import DecodeError, UnusableFileError
-from tflite_surgeon.flatbuffer.reader import Raw, Reader
+from tflite_surgeon.flatbuffer.mapped import Raw
+from tflite_surgeon.flatbuffer.reader import Reader
 from tflite_surgeon.model import bundle, c_array, containers, convert
 from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.bundle import Section

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from tflite_surgeon.errors import DecodeError, SaveError, UnusableFileError
+from tflite_surgeon.flatbuffer.mapped import Raw, letting_go
 from tflite_surgeon.flatbuffer.patch import Differences, Patch, differences, splice
-from tflite_surgeon.flatbuffer.reader import Raw, Reader, letting_go
+from tflite_surgeon.flatbuffer.reader import Reader
 from tflite_surgeon.model import c_array, compare, convert, files
 from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.encode import encode, require_identifier

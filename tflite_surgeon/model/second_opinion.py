@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tflite_surgeon.flatbuffer import schema
-from tflite_surgeon.flatbuffer.reader import Raw
+from tflite_surgeon.flatbuffer.mapped import Raw
 from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
 from tflite_surgeon.model import convert
 from tflite_surgeon.model.objects import Model

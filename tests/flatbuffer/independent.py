@@ -33,7 +33,7 @@ def by_us(model: ts.Model, *, places: bool = False) -> Any:
         result = {}
         for field in schema.fields(table.table):
             name = f"{table.table}.{field.name}"
-            value = references[id(table), field.attribute] if field.refers_to else getattr(table, field.attribute)
+            value = references[field.attribute][id(table)] if field.refers_to else getattr(table, field.attribute)
             if not places and name in PLACES:
                 continue
             if field.kind in ("table", "union"):

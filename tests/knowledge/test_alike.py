@@ -15,6 +15,7 @@ from tests.builders import Net, chain, enum_class, net_layer, table_class
 from tflite_surgeon.knowledge.alike import Alikes
 from tflite_surgeon.quantization import float32s
 
+ALL = ("litert", "litert-no-delegate", "tflite-2.14", "tflm")
 KINDS = ("INT8", "UINT8", "INT16", "FLOAT32")
 OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 FACTORS = (0.0, -1.0, 1e-45, 1e-12, 1e-7, 1e-3, 1.0000001, 1.0000003, 1.0005, 1.1, 300.0, 1e5, 1e9, 1e35, math.inf)
@@ -212,7 +213,7 @@ CHANGES = (_scale, _scale, _units, _points, _form, _shape, _field, _option, _opt
 
 
 def answers(model: ts.Model) -> str:
-    found = ts.check(model, ["litert", "litert-no-delegate", "tflite-2.14", "tflm"])
+    found = ts.check(model, ALL)
     return repr([(finding, finding.details) for finding in found]) + repr(ts.verdicts(model))
 
 

@@ -10,6 +10,7 @@ from tflite_surgeon.edits.plan import SetField
 from tflite_surgeon.edits.repairs.registry import Done, Refused, Repair, Result, Target, Wish
 from tflite_surgeon.errors import RepairError
 from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.knowledge.alike import Alikes
 from tflite_surgeon.knowledge.problems import CRASHES, OK, REFUSES, UNKNOWN, WRONG
 from tflite_surgeon.model.objects import Tensor
 from tflite_surgeon.rules.registry import Finding, Severity, View, find, rules
@@ -19,6 +20,9 @@ from tflite_surgeon.rules.verdicts import Verdict, judge
 MOST_ROUNDS = 256
 # Each costs a look at the whole model.
 MOST_SUSPECTS = 16
+
+# Tables whose fields make no difference to nodes but to those that have the tensor.
+_ONE_TENSORS = frozenset({"Tensor", "QuantizationParameters", "Buffer"})
 
 _RANK = {OK: 0, UNKNOWN: 0, WRONG: 1, REFUSES: 2, CRASHES: 2}
 
@@ -59,6 +63,7 @@ class Rounds:
         self._hopeless: dict[_Key, int] = {}
         # What may have done harm together with others: tried once more, each by itself.
         self._suspects: list[_Key] = []
+        self._at_first: Alikes | None = None
         self.findings: list[Finding] = []
         self.verdicts: dict[str, Verdict] = {}
         self._look()
@@ -70,10 +75,21 @@ class Rounds:
         return list(self._attempts.values())
 
     def _look(self) -> None:
-        view = View(self.draft.model, self.targets)
+        view = View(self.draft.model, self.targets, self._alikes())
+        if not self.draft.edits:
+            self._at_first = view.alikes
         self.findings = find(view, list(rules().values()))
         self.verdicts = judge(view, self.findings)
         view.let_go()
+
+    def _alikes(self) -> Alikes | None:
+        """The nodes that are alike, as far as the first look found them and no edit changed them."""
+        edits = self.draft.edits
+        if self._at_first is None or any(
+            not isinstance(edit, SetField) or edit.owner.table not in _ONE_TENSORS for edit in edits
+        ):
+            return None
+        return self._at_first.after(self.draft.model, self.draft.touched(0))
 
     def run(self, is_wanted: Callable[[Target], bool]) -> None:
         """Repair what is wanted.

@@ -119,7 +119,7 @@ _REPLACED = {
 def _value(table: str, field: Field) -> str:
     name = field.attribute
     if field.refers_to:
-        return f"w.references[id(o), {name!r}]"
+        return f"w.references[{name!r}][id(o)]"
     if name in _REPLACED.get(table, ()):
         return f"values[{name!r}] if {name!r} in values else o.{name}"
     return f"o.{name}"

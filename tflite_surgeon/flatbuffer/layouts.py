@@ -268,7 +268,7 @@ class _Source:
             start = f"{self.target(field)} + 4" if stored else "o.offset"
             return _same_piece("data", "_stored_data", start, place)
         if field.refers_to:
-            attribute = f"references[id(o), {field.attribute!r}]"
+            attribute = f"references[{field.attribute!r}][id(o)]"
         if kind == "union":
             tag = f"v{field.slot - 1}" if self.offsets[field.slot - 1] else "0"
             where = self.target(field) if stored else "None"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from struct import Struct
 from struct import error as StructError
 from typing import Any
@@ -10,17 +10,17 @@ from typing import Any
 from tflite_surgeon.errors import EncodeError
 from tflite_surgeon.flatbuffer import encoders, schema
 from tflite_surgeon.flatbuffer.schema import Field
-from tflite_surgeon.flatbuffer.tables import OpaqueTable
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, References
 
 
-def misfit(root: Any, references: Mapping[tuple[int, str], Any]) -> EncodeError | None:
+def misfit(root: Any, references: References) -> EncodeError | None:
     """The first value that does not fit its field, or None where all do."""
     return next(_table(root, "model", references), None)
 
 
-def _table(table: Any, path: str, references: Mapping[tuple[int, str], Any]) -> Iterator[EncodeError]:
+def _table(table: Any, path: str, references: References) -> Iterator[EncodeError]:
     for field in schema.fields(table.table):
-        value = references[id(table), field.attribute] if field.refers_to else getattr(table, field.attribute)
+        value = references[field.attribute][id(table)] if field.refers_to else getattr(table, field.attribute)
         where = f"{path}.{field.name}"
         if field.kind == "scalar":
             yield from _packed(f"<{field.format}", [value], value, where)
@@ -44,14 +44,14 @@ def _table(table: Any, path: str, references: Mapping[tuple[int, str], Any]) -> 
             yield from _data(value, where)
 
 
-def _expected(field: Field, value: Any, path: str, references: Mapping[tuple[int, str], Any]) -> Iterator[EncodeError]:
+def _expected(field: Field, value: Any, path: str, references: References) -> Iterator[EncodeError]:
     if getattr(value, "table", None) != field.type:
         yield EncodeError(f"{path} holds {value!r:.80}, expected a {field.type}")
     else:
         yield from _table(value, path, references)
 
 
-def _union(field: Field, value: Any, path: str, references: Mapping[tuple[int, str], Any]) -> Iterator[EncodeError]:
+def _union(field: Field, value: Any, path: str, references: References) -> Iterator[EncodeError]:
     if isinstance(value, OpaqueTable):
         if not value.missing:
             yield EncodeError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from struct import error as StructError
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from tflite_surgeon.flatbuffer.layouts import Layout
 from tflite_surgeon.flatbuffer.misfits import data_bytes, string_bytes
 from tflite_surgeon.flatbuffer.reader import Reader
 from tflite_surgeon.flatbuffer.schema import Field
-from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, References, Table
 
 
 class _Replacement(NamedTuple):
@@ -53,7 +53,7 @@ _Chain = tuple[Any, str, int]
 
 
 class _Walk:
-    def __init__(self, reader: Reader, references: Mapping[tuple[int, str], Any]) -> None:
+    def __init__(self, reader: Reader, references: References) -> None:
         self.reader = reader
         self.references = references
         self.patches: list[Patch] = []
@@ -101,7 +101,7 @@ class _Walk:
         moved: set[str] = set()
         for field in schema.fields(table.table):
             name = f"{path}.{field.name}" if path else field.name
-            value = self.references[id(table), field.attribute] if field.refers_to else getattr(table, field.attribute)
+            value = self.references[field.attribute][id(table)] if field.refers_to else getattr(table, field.attribute)
             where = layout.offsets[field.slot] and at + layout.offsets[field.slot]
             reasons = len(self.reasons)
             if field.kind == "scalar":
@@ -264,7 +264,7 @@ def _spell(chain: _Chain | None) -> str:
     return ".".join(reversed(steps))
 
 
-def differences(root: Table, reader: Reader, references: Mapping[tuple[int, str], Any]) -> Differences:
+def differences(root: Table, reader: Reader, references: References) -> Differences:
     """Compare each field of a model with the bytes that it was read from (or with a spliced copy of them).
 
     Raises:

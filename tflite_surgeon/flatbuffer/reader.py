@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from struct import Struct
 from struct import error as StructError
 from typing import Any
@@ -20,7 +20,7 @@ from tflite_surgeon.errors import DecodeError, SurgeonError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.layouts import Layout, LayoutError, compile_layout
 from tflite_surgeon.flatbuffer.mapped import Memory, Raw
-from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, References, Table
 from tflite_surgeon.flatbuffer.vector import LONGEST_LIST, Vector
 
 _Bytes = bytes  # Where a method of that name hides it.
@@ -305,7 +305,7 @@ class Reader:
 
     # Comparison with what is stored
 
-    def same_below(self, table: Table | OpaqueTable | None, references: Mapping[tuple[int, str], Any]) -> bool:
+    def same_below(self, table: Table | OpaqueTable | None, references: References) -> bool:
         """Whether a table that lies where it did is still what the file says, and all below it.
 
         It may say no of what is the same: of tables with lists of tables.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tflite_surgeon.flatbuffer import schema
+
+# What is stored for the references in each field, by its attribute and the identity of the table: an index, or a list.
+References = Mapping[str, Mapping[int, Any]]
 
 
 class Table:

@@ -15,7 +15,7 @@ from typing import Any
 from tflite_surgeon.errors import EncodeError
 from tflite_surgeon.flatbuffer.encoders import Encoder, Misfit, distances, encoder
 from tflite_surgeon.flatbuffer.misfits import misfit
-from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.flatbuffer.tables import References, Table
 
 # Readers verify offsets as signed 32-bit (FLATBUFFERS_MAX_BUFFER_SIZE).
 MAX_SIZE = (1 << 31) - 1
@@ -46,7 +46,7 @@ class Writer:
         scalar_places: where the 64-bit values of those tables lie that `values` has, by id and attribute.
     """
 
-    def __init__(self, references: Mapping[tuple[int, str], Any], values: Mapping[int, Mapping[str, Any]]) -> None:
+    def __init__(self, references: References, values: Mapping[int, Mapping[str, Any]]) -> None:
         self.out = bytearray()
         self.references = references
         self.values = values

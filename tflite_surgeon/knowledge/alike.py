@@ -9,7 +9,8 @@ anything out of the ordinary is in no group, and is looked at by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from copy import copy
 from math import prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,6 +99,18 @@ class Alikes:
         self._layers: dict[int, _Layer | None] = {}
         self._groups: dict[tuple[Any, ...], Group | None] = {}
         self._group_of: dict[int, Group | None] = {}
+
+    def after(self, model: Model, changed: Set[int]) -> Alikes:
+        """The groups of a model that differs by some of its tensors and operators alone, told by their identities."""
+        found = copy(self)
+        found._looks = {key: look for key, look in self._looks.items() if key not in changed}
+        found._group_of = dict(self._group_of)
+        for subgraph in model.subgraphs or ():
+            for operator in subgraph.operators or ():
+                tensors = (*(operator.inputs or ()), *(operator.outputs or ()))
+                if id(operator) in changed or not changed.isdisjoint(map(id, tensors)):
+                    found._group_of.pop(id(operator), None)
+        return found
 
     def look(self, tensor: Tensor) -> int:
         """A number that tensors have in common which are alike in all but scales, zero points and name.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.misfits import data_bytes
-from tflite_surgeon.flatbuffer.tables import OpaqueTable
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, References
 from tflite_surgeon.flatbuffer.vector import NUMBERS
 from tflite_surgeon.model import convert
 from tflite_surgeon.model.compiled import LAYOUT_FIELDS, comparison
@@ -20,6 +20,13 @@ from tflite_surgeon.model.objects import Model
 _CHUNK = 1 << 18
 # Pieces of data compared between two calls of `let_go`: each takes up to a large page of memory for each page touched.
 _LET_GO_EVERY = 8
+
+
+# Tables that refer to the tensors of a subgraph, and where it is.
+_WITH_TENSORS: dict[str, Callable[[Any], Any]] = {
+    "SubGraph": lambda subgraph: subgraph,
+    "SignatureDef": lambda signature: signature.subgraph,
+}
 
 
 class Change(NamedTuple):
@@ -53,7 +60,7 @@ class _Comparison:
             self.twins.update(_pairs(objects, others[name]))
 
     @cached_property
-    def references(self) -> tuple[convert.References, convert.References]:
+    def references(self) -> tuple[References, References]:
         """What references are as numbers: asked of the few tables that are not found the same at once."""
         before, after = self.models
         return convert.indices(before), convert.indices(after)
@@ -83,7 +90,7 @@ class _Comparison:
             if field.refers_to:
                 if self.same_references(getattr(a, name), getattr(b, name)):
                     continue
-                x, y = self.references[0][id(a), name], self.references[1][id(b), name]
+                x, y = self.references[0][name][id(a)], self.references[1][name][id(b)]
             else:
                 x, y = getattr(a, name), getattr(b, name)
             if x is y or (a.table, field.name) in LAYOUT_FIELDS:
@@ -97,9 +104,9 @@ class _Comparison:
                 if x is None or y is None:
                     yield Change(where, x, y)
                     continue
-                if field.type == "SubGraph":
+                if field.type in _WITH_TENSORS:
                     for index, (p, q) in enumerate(zip(x, y)):
-                        with self.tensors_of(p, q):
+                        with self.tensors_of(*map(_WITH_TENSORS[field.type], (p, q))):
                             yield from self.tables(p, q, f"{where}[{index}]")
                 else:
                     for index, p, q in self.unlike(field.type, x, y):

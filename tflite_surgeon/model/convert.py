@@ -6,14 +6,14 @@ Which fields hold indices, and into which list, is written in the schema (`refer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count, repeat
+from itertools import count
 from operator import attrgetter
 from typing import Any
 
 from tflite_surgeon.errors import EncodeError
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.schema import Field
-from tflite_surgeon.flatbuffer.tables import Table
+from tflite_surgeon.flatbuffer.tables import References, Table
 from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.compiled import copier
 from tflite_surgeon.model.objects import BadReference, Buffer, Model, SubGraph
@@ -128,12 +128,9 @@ def _references(tables: Sequence[Any]) -> tuple[Field, ...]:
     return _REFERENCES[tables[0].table] if tables else ()
 
 
-References = dict[tuple[int, str], Any]
-
-
 @without_collecting()
 def indices(model: Model) -> References:
-    """The indices to store for each reference: (id of the table, attribute) -> index or list of indices.
+    """The indices to store for each reference.
 
     Buffers that tensors or metadata hold and the model does not list are entered in its list.
 
@@ -142,28 +139,25 @@ def indices(model: Model) -> References:
     """
     enter_buffers(model)
     scopes = _Scopes(model, _Indices)
-    result: References = {}
+    result: dict[str, dict[int, Any]] = {field.attribute: {} for fields in _REFERENCES.values() for field in fields}
     for subgraph, tables in _groups(model):
         for field in _references(tables):
             known = scopes.find(field, subgraph)
             try:
-                result.update(_indices_of(tables, field, known.__getitem__))
+                result[field.attribute].update(_indices_of(tables, field, known.__getitem__))
             except KeyError:
                 for table in tables:
                     value = getattr(table, field.attribute)
-                    result[id(table), field.attribute] = _rare_indices(table, field, value, known)
+                    result[field.attribute][id(table)] = _rare_indices(table, field, value, known)
     return result
 
 
-def _indices_of(
-    tables: Sequence[Any], field: Field, find: Callable[[int], int]
-) -> Iterable[tuple[tuple[int, str], Any]]:
+def _indices_of(tables: Sequence[Any], field: Field, find: Callable[[int], int]) -> Iterable[tuple[int, Any]]:
     """The indices in a field of many tables, in loops without a line of Python for each where that can be."""
     values = map(attrgetter(field.attribute), tables)
-    keys = zip(map(id, tables), repeat(field.attribute))
     if field.kind == "scalar":
-        return zip(keys, map(find, map(id, values)))
-    return zip(keys, [value and list(map(find, map(id, value))) for value in values])
+        return zip(map(id, tables), map(find, map(id, values)))
+    return zip(map(id, tables), [value and list(map(find, map(id, value))) for value in values])
 
 
 def enter_buffers(model: Model) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from tflite_surgeon.errors import EncodeError
 from tflite_surgeon.flatbuffer.extent import end_of_some_data
 from tflite_surgeon.flatbuffer.misfits import data_bytes
+from tflite_surgeon.flatbuffer.tables import References
 from tflite_surgeon.flatbuffer.writer import Bytes, TooLarge, Writer
 from tflite_surgeon.model import archive, convert
 from tflite_surgeon.model.objects import Buffer, Model, Operator
@@ -38,7 +39,7 @@ def encode(model: Model) -> list[Bytes]:
         return _encode(model, references, [buffer for buffer in buffers if buffer.data])
 
 
-def _encode(model: Model, references: convert.References, outside: list[Buffer]) -> list[Bytes]:
+def _encode(model: Model, references: References, outside: list[Buffer]) -> list[Bytes]:
     operators = [
         operator
         for subgraph in model.subgraphs or ()

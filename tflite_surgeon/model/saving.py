@@ -12,6 +12,7 @@ from tflite_surgeon.errors import DecodeError, SaveError, UnusableFileError
 from tflite_surgeon.flatbuffer.mapped import Raw, letting_go
 from tflite_surgeon.flatbuffer.patch import Differences, Patch, differences, splice
 from tflite_surgeon.flatbuffer.reader import Reader
+from tflite_surgeon.flatbuffer.tables import References
 from tflite_surgeon.model import c_array, compare, convert, files
 from tflite_surgeon.model.bulk import without_collecting
 from tflite_surgeon.model.encode import encode, require_identifier
@@ -166,7 +167,7 @@ def _nothing() -> None:
     """Nothing is mapped, so nothing is to be let go of."""
 
 
-def _plan(model: Model, mode: Mode) -> tuple[Differences, convert.References]:
+def _plan(model: Model, mode: Mode) -> tuple[Differences, References]:
     """What to splice or why that will not do, and the indices of references, where they had to be known for that."""
     if mode not in ("auto", "splice", "reencode"):
         raise SaveError(f"mode is {mode!r}; expected 'auto', 'splice' or 'reencode'")
@@ -176,8 +177,9 @@ def _plan(model: Model, mode: Mode) -> tuple[Differences, convert.References]:
     require_identifier(model)
     if mode == "reencode":
         return Differences([], ["asked for"]), {}
+    references: References = {}
     if source is None:
-        plan, references = Differences([], ["the model was made in memory"]), {}
+        plan = Differences([], ["the model was made in memory"])
     else:
         references = convert.indices(model)
         plan = differences(model, source.reader, references)
@@ -192,9 +194,7 @@ def _plan(model: Model, mode: Mode) -> tuple[Differences, convert.References]:
 # Proofs
 
 
-def _shared_bytes(
-    model: Model, references: convert.References, raw: Raw, patches: list[Patch], mode: Mode
-) -> list[str]:
+def _shared_bytes(model: Model, references: References, raw: Raw, patches: list[Patch], mode: Mode) -> list[str]:
     """Prove a spliced file: every table says what the model says, an independent reader agrees on those touched.
 
     Returns:

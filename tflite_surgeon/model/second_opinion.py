@@ -9,8 +9,7 @@ from typing import Any
 
 from tflite_surgeon.flatbuffer import schema
 from tflite_surgeon.flatbuffer.mapped import Raw
-from tflite_surgeon.flatbuffer.tables import OpaqueTable, Table
-from tflite_surgeon.model import convert
+from tflite_surgeon.flatbuffer.tables import OpaqueTable, References, Table
 from tflite_surgeon.model.objects import Model
 
 # Below this the package's accessor answers with the older field, whatever the newer one says.
@@ -19,7 +18,7 @@ _FIRST_WIDE_CODE = 127
 _STEP = re.compile(r"(\w+)(?:\[(\d+)\])?$")
 
 
-def disagreements(model: Model, references: convert.References, raw: Raw, paths: Iterable[str]) -> list[str]:
+def disagreements(model: Model, references: References, raw: Raw, paths: Iterable[str]) -> list[str]:
     """Where the tables that hold these fields read otherwise than the model says; fields it does not know are skipped.
 
     Args:
@@ -51,13 +50,13 @@ def disagreements(model: Model, references: convert.References, raw: Raw, paths:
     return found
 
 
-def _compare(ours: Table, theirs: Any, path: str, references: convert.References) -> list[str]:
+def _compare(ours: Table, theirs: Any, path: str, references: References) -> list[str]:
     found = []
     for field in schema.fields(ours.table):
         accessor = getattr(theirs, _camel(field.name), None)
         if accessor is None or field.kind not in ("scalar", "numbers", "string", "data", "bytes"):
             continue
-        value = references[id(ours), field.attribute] if field.refers_to else getattr(ours, field.attribute)
+        value = references[field.attribute][id(ours)] if field.refers_to else getattr(ours, field.attribute)
         if isinstance(value, OpaqueTable):
             continue
         if (ours.table, field.name) == ("OperatorCode", "builtin_code") and value < _FIRST_WIDE_CODE:

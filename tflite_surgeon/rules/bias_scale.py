@@ -18,7 +18,6 @@ from tflite_surgeon.knowledge.runtimes import (
 )
 from tflite_surgeon.model.objects import Model, Node, Tensor
 from tflite_surgeon.quantization import float32, implied_scale
-from tflite_surgeon.rules.bias_evidence import why_weights
 from tflite_surgeon.rules.bias_use import BiasUse, all_bias_uses, bias_uses, scales_of
 from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
@@ -98,6 +97,8 @@ class Suspects:
 
     def verdict(self, use: BiasUse) -> tuple[Suspect, str]:
         """Whose scale is wrong, and why."""
+        from tflite_surgeon.rules.bias_evidence import why_weights  # Most models have no wrong bias.
+
         if use.unwritten:
             return "bias", "the stored bias scale is no scale at all"
         other = self.other_unit(use)

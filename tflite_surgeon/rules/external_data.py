@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from tflite_surgeon.errors import SurgeonError
 from tflite_surgeon.knowledge.problems import UNKNOWN
 from tflite_surgeon.knowledge.runtimes import NAMES
-from tflite_surgeon.model.external import external_data
 from tflite_surgeon.rules.registry import Finding, Severity, View, rule
 
 
@@ -26,6 +25,8 @@ def external_buffer(view: View) -> Iterator[Finding]:
         for tensor in subgraph.tensors or ():
             if not tensor.external_buffer:
                 continue
+            from tflite_surgeon.model.external import external_data  # Few models have any.
+
             try:
                 place = external_data(view.model, tensor)
                 if place is not None:

@@ -90,11 +90,16 @@ class Findings(list[Finding]):
 
 
 class View:
-    """A model as rules see it: the objects, and look-ups that several rules need, made once."""
+    """A model as rules see it: the objects, and look-ups that several rules need, made once.
 
-    def __init__(self, model: Model, targets: Sequence[str] = DEFAULT_TARGETS) -> None:
+    Attributes:
+        alikes: the nodes that are alike.
+    """
+
+    def __init__(self, model: Model, targets: Sequence[str] = DEFAULT_TARGETS, alikes: Alikes | None = None) -> None:
         self.model = model
         self.targets = tuple(targets)
+        self.alikes = Alikes(model) if alikes is None else alikes
         self._placements: dict[int, Placement] = {}
         self._read = 0
 
@@ -115,11 +120,6 @@ class View:
         if self._read >= _LET_GO_FROM:
             self._read = 0
             self.let_go()
-
-    @cached_property
-    def alikes(self) -> Alikes:
-        """The nodes that are alike."""
-        return Alikes(self.model)
 
     @cached_property
     def problems(self) -> list[Problem]:

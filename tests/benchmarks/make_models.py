@@ -13,8 +13,10 @@ import shutil
 import struct
 import zipfile
 from pathlib import Path
+from random import Random
 
 import tflite_surgeon as ts
+from tflite_surgeon.quantization import float32s
 
 # Name: (operators, channels of each).
 SIZES = {"S": (30, 120), "M": (200, 350), "L": (1500, 404), "XL": (1500, 1120), "D": (30_000, 8)}
@@ -22,19 +24,20 @@ SIZES = {"S": (30, 120), "M": (200, 350), "L": (1500, 404), "XL": (1500, 1120), 
 # What a name stands for that a command has in braces: the end of the file's name.
 VARIANTS = {"model": "", "outside": "outside", "zip": "zip", "broken": "broken"}
 
-_PATTERN = bytes((17 * i + 5) % 251 for i in range(1 << 16))
+# Weights of all layers come from here; none is -128.
+_WEIGHTS = Random(7).randbytes(1 << 20).replace(b"\x80", b"\x7f")
 _ACTIVATION_SCALE = 0.05
 
 
 def build(operators: int, channels: int, side: int = 1, outside: bool = False) -> ts.Model:
-    """A chain of convolutions; weights repeat a fixed pattern, each convolution from another place in it.
+    """A chain of convolutions with random numbers, the same on every run.
 
     A larger side of the filters makes more weights, and nothing else.
     """
     size = channels * side * side * channels
-    types, data = ts.TensorType, memoryview(_PATTERN * (size // len(_PATTERN) + 2))
-    scales = [struct.unpack("<f", struct.pack("<f", 0.002 + 1e-5 * c))[0] for c in range(channels)]
-    bias_scales = [struct.unpack("<f", struct.pack("<f", _ACTIVATION_SCALE * scale))[0] for scale in scales]
+    types, data = ts.TensorType, memoryview(_WEIGHTS * (size // len(_WEIGHTS) + 2))
+    random = Random(operators)
+    (unit,) = float32s([_ACTIVATION_SCALE])
     buffers = [ts.Buffer()]
     convolution = ts.OperatorCode(builtin_code=ts.BuiltinOperator.CONV_2D, deprecated_builtin_code=3, version=3)
 
@@ -55,7 +58,9 @@ def build(operators: int, channels: int, side: int = 1, outside: bool = False) -
 
     tensors, nodes = [activation(0)], []
     for number in range(operators):
-        start = (number * 4099) % len(_PATTERN)
+        start = (number * 4099) % len(_WEIGHTS)
+        scales = float32s([random.uniform(0.001, 0.02) for _ in range(channels)])
+        bias_scales = float32s([unit * scale for scale in scales])
         weights = constant(
             f"convolution_{number}/weights",
             [channels, side, side, channels],
@@ -68,7 +73,7 @@ def build(operators: int, channels: int, side: int = 1, outside: bool = False) -
             f"convolution_{number}/bias",
             [channels],
             types.INT32,
-            struct.pack(f"<{channels}i", *((7 * c + number) % 400 - 200 for c in range(channels))),
+            struct.pack(f"<{channels}i", *random.choices(range(-2000, 2000), k=channels)),
             bias_scales,
             0,
         )

@@ -10,7 +10,7 @@ Raw = bytes | mmap.mmap
 
 # A mapped file takes up to a large page, of 2 MiB, of memory for each page touched: so many of them are held.
 _LARGE_PAGE = 21
-_HELD = 24
+_HELD = 8
 
 
 class Memory:

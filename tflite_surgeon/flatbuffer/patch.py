@@ -310,6 +310,7 @@ def _stored_data(root: Any, reader: Reader) -> Iterator[tuple[str, int, int]]:
         elif where := reader.layout("Buffer", buffer._offset).offsets[data.slot]:
             at = buffer._offset + where
             at += _U32.unpack_from(reader.raw, at)[0]
+            reader.touched(at)
             yield f"buffers[{index}].data", at + 4, _U32.unpack_from(reader.raw, at)[0]
     for number, subgraph in enumerate(root.subgraphs or ()):
         for index, operator in enumerate(subgraph.operators or ()):

@@ -159,10 +159,14 @@ def duplicate_buffer(view: View) -> Iterator[Finding]:
 
 def _copies(view: View, alike: list[int]) -> Iterator[int]:
     """Those of the buffers, all of one length, that hold the same bytes as one before them."""
+    length, parts = _length(view.model, alike[0]), [alike]
+    if length <= _PIECE:
+        for part in _told_apart(view, parts, slice(0, length), bytes):
+            yield from part[1:]
+        return
     from hashlib import sha256  # Takes longer to import than most models have use for it.
 
-    length, parts = _length(view.model, alike[0]), [alike]
-    for place in range(1, _PLACES) if length > _PIECE else ():
+    for place in range(1, _PLACES):
         start = (length - _SAMPLE) * place // (_PLACES - 1)
         parts = _told_apart(view, parts, slice(start, start + _SAMPLE), bytes)
     start, size = 0, _PIECE

@@ -201,13 +201,9 @@ class _Source:
             # A string has a terminating zero.
             size = 1 if field.kind == "string" else schema.size_of(field.format)
             found = f"at + {5 if field.kind == 'string' else 4} + u32(raw, at)[0] * {size}"
-            if field.kind == "data":  # It may lie anywhere.
-                return [
-                    "    if r.is_mapped: r.touched(at)",
-                    f"    found = {found}",
-                    "    if found > last: last = found",
-                ]
-        return [f"    found = {found}", "    if found > last: last = found"]
+        lines = [f"    found = {found}", "    if found > last: last = found"]
+        # Data may lie anywhere, all else lies near its table.
+        return ["    if r.is_mapped: r.touched(at)", *lines] if field.kind == "data" else lines
 
     def function(self, lines: list[str]) -> Any:
         namespace = dict(self.names)

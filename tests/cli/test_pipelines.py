@@ -91,6 +91,18 @@ def test_what_crashes_or_hangs_costs_itself_only() -> None:
     assert [found[n] for n in (0, 2, 5, 6)] == ["A", "B", "C", "D"]
 
 
+def test_of_many_files_what_crashes_or_hangs_costs_itself_only() -> None:
+    paths = [f"fine {number}" for number in range(120)]
+    for number in (0, 1, 2, 7, 8, 40, 119):
+        paths[number] = "crash"
+    paths[20] = "hang"
+    found = dict(each(_work, paths, jobs=2, seconds=1.0))
+    assert sorted(found) == list(range(120))
+    lost = {number for number, result in found.items() if isinstance(result, Lost)}
+    assert lost == {0, 1, 2, 7, 8, 20, 40, 119}
+    assert all(found[number] == _work(paths[number]) for number in set(found) - lost)
+
+
 def test_a_lost_child_is_an_error_of_its_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tflite_surgeon.cli import checking
 

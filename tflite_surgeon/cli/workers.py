@@ -7,13 +7,17 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
 _POLL_SECONDS = 0.5
+# Paths for each process that are much to do.
+_MANY = 16
 
 
 class Lost(Exception):
@@ -38,7 +42,11 @@ def each(
     try:
         for child in children:
             child.take(*waiting.pop())
-        while busy := [child for child in children if child.number is not None]:
+        while busy := [child for child in children if child.has_work]:
+            # As long as there is much to do each has the next path at hand, and need not wait for it.
+            for child in busy if len(waiting) > _MANY * len(children) else ():
+                if not child.has_next:
+                    child.take(*waiting.pop())
             ready = wait([child.connection for child in busy], _POLL_SECONDS)
             for child in busy:
                 if child.connection in ready:
@@ -47,21 +55,25 @@ def each(
                     number, result = child.give_up(f"no result after {seconds:g} seconds")
                 else:
                     continue
-                yield number, result
-                if waiting:
+                if waiting and not child.has_work:
                     child.take(*waiting.pop())
+                yield number, result
     finally:
         for child in children:
             child.end()
 
 
 class _Child(Generic[Result]):
-    """A process that works on one path at a time, and is replaced when it is lost."""
+    """A process that works on one path after the other, and is replaced when it is lost.
+
+    Attributes:
+        started: when it began with the path that it is working on.
+    """
 
     def __init__(self, function: Callable[[str], Result], method: str) -> None:
         self._function = function
         self._context = multiprocessing.get_context(method)
-        self.number: int | None = None
+        self._paths: deque[tuple[int, str]] = deque()
         self.started = 0.0
         self._start()
 
@@ -74,26 +86,42 @@ class _Child(Generic[Result]):
         theirs.close()
         self._process = process
 
+    @property
+    def has_work(self) -> bool:
+        return bool(self._paths)
+
+    @property
+    def has_next(self) -> bool:
+        """Whether it has a path behind the one that it is working on."""
+        return len(self._paths) > 1
+
     def take(self, number: int, path: str) -> None:
-        self.number, self.started = number, time.monotonic()
-        self.connection.send(path)
+        if not self._paths:
+            self.started = time.monotonic()
+        self._paths.append((number, path))
+        self._send(path)
+
+    def _send(self, path: str) -> None:
+        with suppress(OSError):  # It has died: its answer will say so.
+            self.connection.send(path)
 
     def answer(self) -> tuple[int, Result | Lost]:
-        assert self.number is not None
         try:
             result = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self._process.join()
             return self.give_up(_how(self._process.exitcode))
-        number, self.number = self.number, None
-        return number, result
+        self.started = time.monotonic()
+        return self._paths.popleft()[0], result
 
     def give_up(self, why: str) -> tuple[int, Result | Lost]:
-        """Replace the process; the path that it was working on is lost."""
-        assert self.number is not None
-        number, self.number = self.number, None
+        """Replace the process; the path that it was working on is lost, one behind that is not."""
+        number, _ = self._paths.popleft()
         self.end()
         self._start()
+        self.started = time.monotonic()
+        for _, path in self._paths:
+            self._send(path)
         return number, Lost(why)
 
     def end(self) -> None:

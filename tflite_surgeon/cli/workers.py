@@ -43,8 +43,10 @@ def each(
         for child in children:
             child.take(*waiting.pop())
         while busy := [child for child in children if child.has_work]:
-            # As long as there is much to do each has the next path at hand, and need not wait for it.
-            for child in busy if len(waiting) > _MANY * len(children) else ():
+            # As long as there is much to do each has the next path at hand, and need not wait for it. Not where one
+            # process is asked for: it and this one would work at the same time.
+            is_much = len(children) > 1 and len(waiting) > _MANY * len(children)
+            for child in busy if is_much else ():
                 if not child.has_next:
                     child.take(*waiting.pop())
             ready = wait([child.connection for child in busy], _POLL_SECONDS)

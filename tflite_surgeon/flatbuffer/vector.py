@@ -27,18 +27,19 @@ class Vector(MutableSequence[Any]):
         typecode: the type of the numbers, as `array` and `struct` have it.
     """
 
-    __slots__ = ("_end", "_numbers", "_reader", "_start", "typecode")
+    __slots__ = ("_count", "_end", "_numbers", "_reader", "_start", "typecode")
     typecode: str
     _numbers: array[Any] | None
     # Where the numbers lie as long as they are in no memory.
     _reader: Reader | None
     _start: int
     _end: int
+    _count: int
 
     def __init__(self, typecode: str, values: Iterable[Any] | bytes = ()) -> None:
         self.typecode = typecode
         self._numbers = array(typecode, values)
-        self._reader, self._start, self._end = None, 0, 0
+        self._reader, self._start, self._end, self._count = None, 0, 0, 0
 
     @classmethod
     def in_file(cls, typecode: str, reader: Reader, start: int, end: int) -> Vector:
@@ -46,6 +47,7 @@ class Vector(MutableSequence[Any]):
         self = cls.__new__(cls)
         self.typecode, self._numbers = typecode, None
         self._reader, self._start, self._end = reader, start, end
+        self._count = (end - start) // _ITEMS[typecode].size
         return self
 
     def tobytes(self) -> bytes:
@@ -72,9 +74,7 @@ class Vector(MutableSequence[Any]):
         return self._numbers
 
     def __len__(self) -> int:
-        if self._numbers is None:
-            return (self._end - self._start) // _ITEMS[self.typecode].size
-        return len(self._numbers)
+        return self._count if self._numbers is None else len(self._numbers)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._read())

@@ -260,9 +260,11 @@ def _form(quantization: QuantizationParameters, type_number: int) -> _Form | Non
     None where it is out of the ordinary.
     """
     scales, points = quantization.scale, quantization.zero_point
-    if not scales or not points or quantization.details is not None or len(points) != len(scales):
+    if scales is None or points is None or quantization.details is not None:
         return None
     count = len(scales)
+    if not count or len(points) != count:
+        return None
     if count > 1:
         if not (are_zero(points) and are_usable_scales(scales)):
             return None

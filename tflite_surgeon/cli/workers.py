@@ -42,12 +42,12 @@ def each(
     try:
         for child in children:
             child.take(*waiting.pop())
-        while busy := [child for child in children if child.has_work]:
+        while busy := [child for child in children if child.paths]:
             # As long as there is much to do each has the next path at hand, and need not wait for it. Not where one
             # process is asked for: it and this one would work at the same time.
             is_much = len(children) > 1 and len(waiting) > _MANY * len(children)
             for child in busy if is_much else ():
-                if not child.has_next:
+                if len(child.paths) < 2:
                     child.take(*waiting.pop())
             ready = wait([child.connection for child in busy], _POLL_SECONDS)
             for child in busy:
@@ -57,7 +57,7 @@ def each(
                     number, result = child.give_up(f"no result after {seconds:g} seconds")
                 else:
                     continue
-                if waiting and not child.has_work:
+                if waiting and not child.paths:
                     child.take(*waiting.pop())
                 yield number, result
     finally:
@@ -69,13 +69,14 @@ class _Child(Generic[Result]):
     """A process that works on one path after the other, and is replaced when it is lost.
 
     Attributes:
+        paths: what it has to do, with numbers; the first is the one that it is working on.
         started: when it began with the path that it is working on.
     """
 
     def __init__(self, function: Callable[[str], Result], method: str) -> None:
         self._function = function
         self._context = multiprocessing.get_context(method)
-        self._paths: deque[tuple[int, str]] = deque()
+        self.paths: deque[tuple[int, str]] = deque()
         self.started = 0.0
         self._start()
 
@@ -88,19 +89,10 @@ class _Child(Generic[Result]):
         theirs.close()
         self._process = process
 
-    @property
-    def has_work(self) -> bool:
-        return bool(self._paths)
-
-    @property
-    def has_next(self) -> bool:
-        """Whether it has a path behind the one that it is working on."""
-        return len(self._paths) > 1
-
     def take(self, number: int, path: str) -> None:
-        if not self._paths:
+        if not self.paths:
             self.started = time.monotonic()
-        self._paths.append((number, path))
+        self.paths.append((number, path))
         self._send(path)
 
     def _send(self, path: str) -> None:
@@ -114,15 +106,15 @@ class _Child(Generic[Result]):
             self._process.join()
             return self.give_up(_how(self._process.exitcode))
         self.started = time.monotonic()
-        return self._paths.popleft()[0], result
+        return self.paths.popleft()[0], result
 
     def give_up(self, why: str) -> tuple[int, Result | Lost]:
         """Replace the process; the path that it was working on is lost, one behind that is not."""
-        number, _ = self._paths.popleft()
+        number, _ = self.paths.popleft()
         self.end()
         self._start()
         self.started = time.monotonic()
-        for _, path in self._paths:
+        for _, path in self.paths:
             self._send(path)
         return number, Lost(why)
 

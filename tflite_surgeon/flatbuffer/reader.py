@@ -162,6 +162,10 @@ class Reader:
         self.check_end(at + 4, 4 * count, name)
         return Struct(f"<{count}I").unpack_from(self.raw, at + 4)
 
+    def places(self, at: int, name: str) -> list[int]:
+        """The positions of the tables or strings that a vector of offsets points to."""
+        return [at + 4 + 4 * index + offset for index, offset in enumerate(self.offsets(at, name))]
+
     def layout(self, table: str, at: int) -> Layout:
         """The layout of the table at a position, compiled on first sight of its vtable."""
         vtable = at - _i32(self.raw, at)[0]
@@ -220,10 +224,7 @@ class Reader:
         return raw[at + 4 : end].decode("utf-8", "surrogateescape")
 
     def strings(self, at: int, name: str) -> list[str]:
-        return [
-            self.string(at + 4 + 4 * index + offset, f"{name}[{index}]")
-            for index, offset in enumerate(self.offsets(at, name))
-        ]
+        return [self.string(place, f"{name}[{index}]") for index, place in enumerate(self.places(at, name))]
 
     def bytes(self, at: int, name: str) -> bytes:
         try:
@@ -277,30 +278,19 @@ class Reader:
         return max([last, *(vtable + int(_u16x2(self.raw, vtable)[0]) for vtable in vtables)])
 
     def end_of_table(self, table: str, at: int) -> int:
+        self.touched(at)
         return self.layout(table, at).end(self, at)
 
     def end_of_tables(self, table: str, at: int) -> int:
-        known = self._layouts[table].get
-        raw, is_mapped = self.raw, self.is_mapped
-        offsets = self.offsets(at, table)
-        position, last = at, at + 4 + 4 * len(offsets)
-        for offset in offsets:
-            position += 4
-            child = position + offset
-            if is_mapped:
-                self.touched(child)
-            layout = known(child - _i32(raw, child)[0]) or self.layout(table, child)
-            end = layout.end(self, child)
-            if end > last:
-                last = end
-        return last
+        places = self.places(at, table)
+        return max([at + 4 + 4 * len(places), *(self.end_of_table(table, place) for place in places)])
 
     def end_of_union(self, union: str, tag: int, at: int) -> int:
         member = _members(union).get(tag)
         return at if member is None else self.end_of_table(member, at)
 
     def end_of_strings(self, at: int) -> int:
-        places = [at + 4 + 4 * index + offset for index, offset in enumerate(self.offsets(at, "strings"))]
+        places = self.places(at, "strings")
         return max([at + 4 + 4 * len(places), *(place + 5 + int(_u32(self.raw, place)[0]) for place in places)])
 
     # Comparison with what is stored

@@ -112,15 +112,15 @@ class Alikes:
                     found._group_of.pop(id(operator), None)
         return found
 
-    def look(self, tensor: Tensor) -> int:
+    def look(self, tensor: Any) -> int:
         """A number that tensors have in common which are alike in all but scales, zero points and name.
 
         0 for those that are out of the ordinary: variable, sparse, without elements, in another scheme than scales,
-        with scales that mean nothing or offsets that the type does not hold.
+        with scales that mean nothing or offsets that the type does not hold; and for what is no tensor.
         """
         found = self._looks.get(id(tensor))
         if found is None:
-            seen = self._look(tensor)
+            seen = self._look(tensor) if isinstance(tensor, Table) else None  # type: ignore[arg-type]
             found = 0
             if seen is not None:
                 found = self._number_of.setdefault(seen, len(self._seen))
@@ -184,29 +184,22 @@ class Alikes:
         result: Any = outputs[0]
         if source is result or weights is result or bias is result or _has_more(operator, layer.options):
             return None
-        looks = self._looks_of(source), self._looks_of(weights), self._looks_of(bias), self._looks_of(result)
+        looks = self.look(source), self.look(weights), self.look(bias), self.look(result)
         if 0 in looks:
             return None
         key: tuple[Any, ...] = (id(opcode), layer.read(operator.builtin_options), looks)
         if layer.source:
             first: Any = inputs[0]
-            read = self._read(first) if first is not result and self._looks_of(first) else None
+            read = self._read(first) if first is not result and self.look(first) else None
             if read is None:
                 return None
-            key = *key, self._looks_of(first), read
+            key = *key, self.look(first), read
         group: Group | None = self._groups.get(key, _UNKNOWN)
         if group is _UNKNOWN:
             group = self._groups[key] = self._make(looks)
         if group is not None and group.is_quantised and not _suit(source, weights, bias, result):
             return None
         return group
-
-    def _looks_of(self, tensor: Any) -> int:
-        """`look`, of what a node names: 0 for what is no tensor."""
-        found = self._looks.get(id(tensor))
-        if found is None:
-            return self.look(tensor) if isinstance(tensor, Table) else 0  # type: ignore[arg-type]
-        return found
 
     def _read(self, tensor: Tensor) -> bytes | None:
         """The bytes of a small constant that has no scale; None for others."""

@@ -161,9 +161,14 @@ def _copies(view: View, alike: list[int]) -> Iterator[int]:
     """Those of the buffers, all of one length, that hold the same bytes as one before them."""
     length, parts = _length(view.model, alike[0]), [alike]
     if length <= _PIECE:
-        for part in _told_apart(view, parts, slice(0, length), bytes):
-            yield from part[1:]
-        return
+        parts = _told_apart(view, parts, slice(0, length), bytes)
+    else:
+        parts = _told_apart_by_digests(view, parts, length)
+    for part in parts:
+        yield from part[1:]
+
+
+def _told_apart_by_digests(view: View, parts: list[list[int]], length: int) -> list[list[int]]:
     from hashlib import sha256  # Takes longer to import than most models have use for it.
 
     for place in range(1, _PLACES):
@@ -174,8 +179,7 @@ def _copies(view: View, alike: list[int]) -> Iterator[int]:
         # Digests of pieces, each twice as long as the one before: what differs early is not read to its end.
         parts = _told_apart(view, parts, slice(start, start + size), lambda data: sha256(data).digest())
         start, size = start + size, 2 * size
-    for part in parts:
-        yield from part[1:]
+    return parts
 
 
 def _told_apart(view: View, parts: list[list[int]], where: slice, tell: Callable[[Any], bytes]) -> list[list[int]]:
